@@ -1,0 +1,210 @@
+"""Reading recordings: what a file is, parts of it, and the whole of it in blocks at any sample rate."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from hum_shared.errors import AudioError
+
+Samples = NDArray[np.float32]
+
+_UNKNOWN_SIZE = 0xFFFFFFFF  # what programs write that stream to a pipe
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a sound file is.
+
+    Attributes
+    ----------
+    frames
+        Length in samples per channel; at least 1.
+    sample_rate
+        Hz.
+    channels
+        How many.
+    subtype
+        Sample format as libsndfile names it, for example ``PCM_16``.
+    """
+
+    frames: int
+    sample_rate: int
+    channels: int
+    subtype: str
+
+    @property
+    def dur_s(self) -> float:
+        """Length in seconds."""
+        return self.frames / self.sample_rate
+
+
+def probe(path: Path) -> AudioInfo:
+    """Read a file's header and check that the file is as long as it says.
+
+    Raises
+    ------
+    AudioError
+        When the file is missing, empty, not audio, holds no samples or is truncated.
+    """
+    with _open(path) as sound:
+        info = AudioInfo(sound.frames, sound.samplerate, sound.channels, sound.subtype)
+    if info.frames <= 0:
+        raise AudioError(f"{path}: holds no samples (zero length)")
+    missing = _missing_bytes(path)
+    if missing > 0:
+        raise AudioError(f"{path}: truncated: {missing} bytes of audio are missing. Copy the file again.")
+    return info
+
+
+def read_frames(path: Path, start: int = 0, stop: int | None = None) -> Samples:
+    """Read samples `start` to `stop` of all channels.
+
+    Parameters
+    ----------
+    start, stop
+        Sample positions at the file's own rate, clamped to the file; `stop` None means the end.
+
+    Returns
+    -------
+    ndarray of float32, shape (frames, channels)
+        Full scale is ±1. Empty when the range lies outside the file.
+
+    Raises
+    ------
+    AudioError
+        When the file cannot be read or is truncated.
+    """
+    with _open(path) as sound:
+        start = min(max(start, 0), sound.frames)
+        stop = sound.frames if stop is None else min(max(stop, start), sound.frames)
+        sound.seek(start)
+        return _read(sound, stop - start, path)
+
+
+def read_mono(path: Path, start: int = 0, stop: int | None = None) -> Samples:
+    """Read samples `start` to `stop`, channels averaged; see :func:`read_frames`.
+
+    Returns
+    -------
+    ndarray of float32, shape (frames,)
+    """
+    return average_channels(read_frames(path, start, stop))
+
+
+def average_channels(samples: Samples) -> Samples:
+    """Return the mean over channels of an array of shape (frames, channels); one channel is not copied."""
+    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
+
+
+def resample(samples: Samples, rate: int, target_rate: int) -> Samples:
+    """Resample mono samples band-limited (soxr, very high quality); equal rates return the input.
+
+    The result has ``round(n · target_rate / rate)`` samples, and equals that of :func:`mono_blocks`.
+    """
+    if rate == target_rate or samples.size == 0:
+        return samples
+    stream = soxr.ResampleStream(rate, target_rate, 1, dtype="float32", quality="VHQ")
+    return np.asarray(stream.resample_chunk(np.ascontiguousarray(samples), last=True), dtype=np.float32)
+
+
+def resampled_length(frames: int, rate: int, target_rate: int) -> int:
+    """Return how many samples :func:`resample` and :func:`mono_blocks` give for `frames`."""
+    return frames if rate == target_rate else int(frames * target_rate / rate + 0.5)
+
+
+def mono_blocks(path: Path, block_s: float, target_rate: int | None = None) -> Iterator[Samples]:
+    """Yield a recording block by block, channels averaged, resampled when `target_rate` differs.
+
+    Memory depends on the block, not on the recording. Joined, the blocks equal the whole file resampled.
+
+    Parameters
+    ----------
+    block_s
+        Seconds of the file per block.
+    target_rate
+        Hz; None keeps the file's own.
+
+    Yields
+    ------
+    ndarray of float32, shape (n,)
+        Never empty; lengths differ when resampling.
+
+    Raises
+    ------
+    AudioError
+        When the file cannot be read, is truncated, or holds NaN or infinite samples (says where).
+    """
+    with _open(path) as sound:
+        rate = sound.samplerate
+        stream = None
+        if target_rate is not None and target_rate != rate:
+            stream = soxr.ResampleStream(rate, target_rate, 1, dtype="float32", quality="VHQ")
+        block = max(1, round(block_s * rate))
+        position = 0
+        while position < sound.frames:
+            count = min(block, sound.frames - position)
+            samples = average_channels(_read(sound, count, path))
+            finite = np.isfinite(samples)
+            if not finite.all():
+                at_s = (position + int(np.argmin(finite))) / rate
+                raise AudioError(f"{path}: NaN or infinite sample at {at_s:.3f} s")
+            position += count
+            if stream is not None:
+                samples = stream.resample_chunk(np.ascontiguousarray(samples), last=position == sound.frames)
+            if samples.size:
+                yield samples
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    if not path.exists():
+        raise AudioError(f"{path}: no such file")
+    if path.is_dir():
+        raise AudioError(f"{path}: is a folder, a recording is expected")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path}: empty file (0 bytes)")
+    try:
+        return soundfile.SoundFile(path)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path}: not readable as audio ({error.error_string.strip().rstrip('.')})") from None
+
+
+def _read(sound: soundfile.SoundFile, count: int, path: Path) -> Samples:
+    try:
+        samples: Samples = sound.read(count, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path}: cannot be decoded ({error.error_string.strip().rstrip('.')})") from None
+    if len(samples) < count:
+        raise AudioError(f"{path}: truncated: {count - len(samples)} samples are missing. Copy the file again.")
+    return samples
+
+
+def _missing_bytes(path: Path) -> int:
+    """Return how many bytes of sample data a WAV or AIFF header promises beyond the file's end.
+
+    libsndfile silently shortens such files; compressed formats are caught while decoding.
+    """
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+            return _missing_in_chunks(file, b"data", "<I", path.stat().st_size)
+        if head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
+            return _missing_in_chunks(file, b"SSND", ">I", path.stat().st_size)
+    return 0
+
+
+def _missing_in_chunks(file: BinaryIO, wanted: bytes, size_format: str, file_bytes: int) -> int:
+    while len(header := file.read(8)) == 8:
+        size = struct.unpack(size_format, header[4:])[0]
+        if header[:4] == wanted:
+            return 0 if size == _UNKNOWN_SIZE else int(file.tell() + size - file_bytes)
+        file.seek(size + size % 2, 1)
+    return 0

@@ -1,0 +1,75 @@
+"""The edge of every console command: option spelling, signals, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from hum_shared.errors import HumError
+
+_OPTION = re.compile(r"--[A-Za-z][\w-]*")
+_MACHINE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOMEM}
+
+
+def dashed_options(arguments: Sequence[str]) -> list[str]:
+    """Spell long options with dashes, so that the older ``--data_root`` works like ``--data-root``.
+
+    Only the option's own name changes: values, also those after ``=``, and everything after a bare ``--``
+    stay as they are.
+    """
+    out: list[str] = []
+    for position, argument in enumerate(arguments):
+        if argument == "--":
+            return out + list(arguments[position:])
+        option = _OPTION.match(argument)
+        out.append(option[0].replace("_", "-") + argument[option.end() :] if option else argument)
+    return out
+
+
+def run_command(call: Callable[[], object]) -> int:
+    """Run a command and turn its outcome into an exit code.
+
+    Parameters
+    ----------
+    call
+        The command. Its return value is ignored; it fails by raising.
+
+    Returns
+    -------
+    int
+        0, or the exit code of the :class:`~hum_shared.errors.HumError` it raised, or 1 for trouble with the
+        machine (disk, memory: one line) and for bugs (stack trace), or 130 after Ctrl-C.
+    """
+    try:
+        call()
+    except HumError as error:
+        _say(str(error))
+        return error.exit_code
+    except MemoryError:
+        _say("out of memory. Use a smaller batch_size or block_seconds, or ask for more memory.")
+        return 1
+    except KeyboardInterrupt:
+        _say("interrupted; what was finished is kept, run the same command again to go on.")
+        return 130
+    except BrokenPipeError:  # `… | head`: the reader left; there is nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in _MACHINE_ERRNOS:
+            traceback.print_exc()
+            return 1
+        where = f" ({error.filename})" if error.filename else ""
+        _say(f"{error.strerror}{where}. Nothing is half-written; make room or fix permissions, then run again.")
+        return 1
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _say(message: str) -> None:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)

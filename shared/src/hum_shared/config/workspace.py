@@ -1,0 +1,62 @@
+"""`workspace.toml`: site, named roots and the factories' arguments of one workspace."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hum_shared.config.cfg import validate
+from hum_shared.errors import CfgError
+from hum_shared.files import read_text
+from hum_shared.layout import WORKSPACE_FILE, Workspace
+
+
+class WorkspaceSettings(BaseModel):
+    """What `workspace.toml` may hold; a missing file is an empty one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    site: str = Field("generic", description="name of a shipped site file, or a path to one")
+    roots: dict[str, str] = Field(default_factory=dict, description="name → folder, for {name}/… in cfgs")
+    training_corpus: str | None = Field(None, description="corpus the networks are trained on")
+    benchmark_corpus: str | None = Field(None, description="corpus the runs are compared on")
+    train_variants: str | None = Field(None, description="train_variants.json")
+    benchmark_variants: str | None = Field(None, description="benchmark_variants.json")
+    rf_model: str | None = Field(None, description="the forest that filters selections")
+
+
+def read_settings(root: Path) -> WorkspaceSettings:
+    """Read `workspace.toml` of a workspace; a missing file gives the defaults.
+
+    Raises
+    ------
+    CfgError
+        When it is not TOML or breaks a rule.
+    """
+    path = root / WORKSPACE_FILE
+    if not path.exists():
+        return WorkspaceSettings()
+    try:
+        parsed = tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise CfgError(f"{path}: not TOML: {error}") from None
+    return validate(WorkspaceSettings, parsed, path)
+
+
+def open_workspace(root: Path) -> Workspace:
+    """Return the workspace at `root` with the named roots of its `workspace.toml`."""
+    root = root.absolute()
+    return Workspace(root, {name: root / folder for name, folder in read_settings(root).roots.items()})
+
+
+def workspace_of(cfg: Path) -> Workspace:
+    """Return the workspace a cfg belongs to: the nearest folder above it with a `workspace.toml`.
+
+    A cfg outside any workspace is read as the original programs did: relative to the current folder.
+    """
+    for folder in cfg.absolute().parents:
+        if (folder / WORKSPACE_FILE).is_file():
+            return open_workspace(folder)
+    return Workspace(Path.cwd())

@@ -1,0 +1,117 @@
+"""Files that appear whole or not at all, and digests that say whether two are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hum_shared.errors import InputError
+
+_CHUNK_BYTES = 1 << 22
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `target` that replaces it when the block ends well.
+
+    The temporary file is flushed to disk before the rename, so that after a crash `target` holds either
+    its old content or the complete new one. If the block raises, the temporary file is removed and
+    `target` stays as it was. Missing parent folders are created.
+
+    Parameters
+    ----------
+    target
+        The file to write. The temporary name keeps its suffix, since some writers choose a format by it.
+
+    Raises
+    ------
+    OSError
+        When the folder cannot be written (read-only, disk full).
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # The name is cut so that a long recording name plus our affixes stays below the 255-byte limit.
+    prefix = "." + target.name.encode()[:120].decode(errors="ignore") + "."
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part" + target.suffix, dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())  # mkstemp gives 0600; colleagues must be able to read results
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write `text` as UTF-8 with Unix line ends, atomically."""
+    with atomic_path(target) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(target: Path, value: Any) -> None:
+    """Write `value` as indented JSON with a final newline, atomically; NaN is refused."""
+    write_text(target, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_text(path: Path) -> str:
+    """Read UTF-8 text; a BOM and Windows line ends are accepted.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, a folder, unreadable or not UTF-8 text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")  # universal newlines turn \r\n into \n
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a folder, a file is expected") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    except PermissionError:
+        raise InputError(f"{path}: not readable (permission denied)") from None
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read or is not JSON; names line and column.
+    """
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} line {error.lineno} column {error.colno}: not JSON ({error.msg})") from None
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """Return the SHA-256 of a JSON value in canonical form (sorted keys, no spaces)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,87 @@
+"""The grid of windows over a recording, in exact samples."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class WindowGrid:
+    """Where windows lie: window i covers samples ``[i·step, min(i·step + length, frames))``.
+
+    Attributes
+    ----------
+    step, length
+        Samples from window to window, and per window.
+    sample_rate
+        Hz, the model's.
+    frames
+        Samples of the recording at that rate.
+    count
+        How many windows lie on the grid.
+    tail
+        Start of one more window that is aligned to the end; None without one.
+    """
+
+    step: int
+    length: int
+    sample_rate: int
+    frames: int
+    count: int
+    tail: int | None
+
+    @property
+    def n_windows(self) -> int:
+        """All windows, with the tail."""
+        return self.count + (self.tail is not None)
+
+    def starts(self) -> NDArray[np.int64]:
+        """Return the first sample of every window, shape (n_windows,)."""
+        starts = np.arange(self.count, dtype=np.int64) * self.step
+        return starts if self.tail is None else np.append(starts, np.int64(self.tail))
+
+    def times_s(self, first: int = 0, stop: int | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return reported start and end of windows `first` to `stop`, in seconds rounded to 3 decimals.
+
+        The end is that of the window's last sample: ``min(i·step + length − 1, frames − 1)``.
+        """
+        starts = self.starts()[first:stop]
+        ends = np.minimum(starts + self.length - 1, self.frames - 1)
+        return _rounded(starts / self.sample_rate), _rounded(ends / self.sample_rate)
+
+
+def window_grid(frames: int, sample_rate: int, sequence_len_s: float, hop_s: float, score_tail: bool) -> WindowGrid:
+    """Return the windows of a recording (spec/model-and-scores.md, "Windows").
+
+    Parameters
+    ----------
+    frames
+        Samples of the recording at `sample_rate`; at least 1.
+    sequence_len_s, hop_s
+        Window and step in seconds; their products with the rate are rounded up, as plain float64.
+    score_tail
+        Add one window aligned to the end when the grid leaves samples there unscored.
+
+    Raises
+    ------
+    ValueError
+        When there are no samples, or the hop is not in (0, sequence_len_s].
+    """
+    if frames < 1 or not 0 < hop_s <= sequence_len_s:
+        raise ValueError(f"no windows: {frames} samples, window {sequence_len_s} s, hop {hop_s} s")
+    length, step = math.ceil(sequence_len_s * sample_rate), math.ceil(hop_s * sample_rate)
+    count = max(math.ceil((frames + 1 - length) / step), 1)
+    covered = (count - 1) * step + length
+    tail = frames - length if score_tail and covered < frames else None
+    return WindowGrid(step, length, sample_rate, frames, count, tail)
+
+
+def _rounded(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Python's round is exact in decimal, np.round is not; they part at halves of a millisecond.
+    if seconds.size and np.all(np.abs(np.modf(seconds * 1000)[0] - 0.5) > 1e-6):
+        return np.round(seconds, 3)
+    return np.array([round(value, 3) for value in seconds.tolist()], dtype=np.float64)

@@ -1,0 +1,219 @@
+"""Index files: what a corpus, a training dataset and a set of predictions contain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hum_shared import names
+from hum_shared.errors import IndexFileError
+from hum_shared.files import read_json, write_json
+
+SCHEMA_VERSION = 1
+_Index = TypeVar("_Index", bound=BaseModel)
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class RecordingInfo(_Record):
+    """One recording that was looked at, whether or not anything was found in it."""
+
+    name: str = Field(description="full file name: the recording's identity")
+    tape: str
+    offset_s: float = Field(description="where the recording starts on its tape, s")
+    dur_s: float = Field(description="length of the file, s")
+    sha256: str | None = Field(default=None, description="digest of the file's bytes")
+
+
+# --- corpus_index.json -----------------------------------------------------------------------------------
+
+
+class CorpusMeta(_Record):
+    """Head of a corpus index; every field is optional, since old files lack some."""
+
+    schema_version: int = SCHEMA_VERSION
+    corpus_name: str | None = None
+    n_raw_recordings: int | None = None
+    n_labelled_clips: int | None = None
+    n_hums: int | None = None
+    avg_raw_duration_h: float | None = None
+    avg_hum_duration_s: float | None = None
+    clip_duration_s: float | None = None
+    avg_clip_duration_s: float | None = None
+    generated_at: str | None = None
+    recordings: list[RecordingInfo] | None = None
+
+
+class CorpusEntry(_Record):
+    """One labelled hum. Paths are relative to the corpus; `clip_*` are clip time, `raw_*` tape time (s)."""
+
+    uid: int
+    corpus_name: str | None = None
+    hum_path: str | None = None
+    clip_path: str
+    raw_path: str | None = None
+    quality: int | None = None
+    dur_s: float
+    clip_dur_s: float | None = None
+    clip_start_s: float
+    clip_end_s: float
+    raw_start_s: float
+    raw_end_s: float
+    clip_uid: int | None = None
+    raw_uid: int | None = None
+
+    @property
+    def tape(self) -> str:
+        """The raw recording's full name."""
+        return names.parse_recording(self.raw_path or self.clip_path).tape
+
+    @property
+    def recording(self) -> str:
+        """The labelled clip's full file name."""
+        return Path(self.clip_path).name
+
+
+class Counts(_Record):
+    """Hums of one clip or tape, in all and by quality."""
+
+    n_hums: int
+    qualities: dict[str, int] = Field(default_factory=dict)
+
+
+class Distribution(_Record):
+    """How hums spread over clips and tapes, by their uid."""
+
+    per_clip: dict[str, Counts] = Field(default_factory=dict)
+    per_raw: dict[str, Counts] = Field(default_factory=dict)
+
+
+class CorpusIndex(_Record):
+    """`corpus_index.json`."""
+
+    meta: CorpusMeta = Field(default_factory=CorpusMeta)
+    distribution: Distribution = Field(default_factory=Distribution)
+    entries: list[CorpusEntry]
+
+
+# --- variant_index.json ----------------------------------------------------------------------------------
+
+
+class VariantMeta(_Record):
+    """Head of a dataset's index."""
+
+    schema_version: int = SCHEMA_VERSION
+    created_at: str
+    split_strategy: str
+    seed: int
+    n_total: int
+    n_target: int
+    n_noise: int
+    split_counts: dict[str, int]
+
+
+class VariantEntry(_Record):
+    """One training clip; times are tape time."""
+
+    uid: int
+    fn: str = Field(description="file name within the dataset")
+    class_: str = Field(alias="class")
+    label: str
+    tape_key: str = Field(description="raw_path, or clip_path where there is no raw recording")
+    clip_path: str
+    quality: int | None
+    source: Literal["labelled", "clip", "raw"]
+    start_ms: int
+    end_ms: int
+    start_s: float
+    end_s: float
+    split: Literal["train", "val", "test"]
+    spectrogram_path: str | None = None
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+
+
+class VariantIndex(_Record):
+    """`variant_index.json`."""
+
+    meta: VariantMeta
+    entries: list[VariantEntry]
+
+
+# --- evaluation/index.json and postrf/index.json ---------------------------------------------------------
+
+
+class PredictionMeta(_Record):
+    """Head of a prediction index. `recordings` is None in old files: hours and empty ones are unknown."""
+
+    schema_version: int = SCHEMA_VERSION
+    generated_at: str | None = None
+    n_preds: int | None = None
+    recordings: list[RecordingInfo] | None = None
+    provenance: dict[str, Any] | None = None
+
+
+class PredictionEntry(_Record):
+    """One selection; `start_s`/`end_s` are recording time, `tape_*` tape time (s)."""
+
+    uid: int
+    pred_path: str = Field(description="the annotation table, relative to the run")
+    tape: str
+    recording: str | None = None
+    start_s: float
+    end_s: float
+    dur_s: float
+    tape_start_s: float | None = None
+    tape_end_s: float | None = None
+    label: str | None = None
+    cnn_logit_mean: float | None = None
+    score_max: float | None = None
+    rf_prob: float | None = None
+
+    def tape_interval_s(self) -> tuple[float, float]:
+        """Return start and end on the tape.
+
+        An index without tape times is read with the offset its recording's name carries; an old one, whose
+        recording is unknown, has the table's name to go by, and else its times are tape times.
+        """
+        if self.tape_start_s is not None and self.tape_end_s is not None:
+            return self.tape_start_s, self.tape_end_s
+        offset_s = names.parse_recording(self.recording).offset_s if self.recording else self._table_offset_s()
+        return self.start_s + offset_s, self.end_s + offset_s
+
+    def _table_offset_s(self) -> float:
+        stem, marker, _ = Path(self.pred_path).name.partition("_predict_output")
+        return names.parse_recording(stem + ".wav").offset_s if marker else 0.0
+
+
+class PredictionIndex(_Record):
+    """`evaluation/index.json` or `postrf/index.json`."""
+
+    meta: PredictionMeta = Field(default_factory=PredictionMeta)
+    entries: list[PredictionEntry]
+
+
+def read_index(path: Path, kind: type[_Index]) -> _Index:
+    """Read an index file as `kind` (:class:`CorpusIndex`, :class:`VariantIndex`, :class:`PredictionIndex`).
+
+    Raises
+    ------
+    IndexFileError
+        When it does not have the shape of `kind`; names the first field that is wrong.
+    InputError
+        When it cannot be read or is not JSON.
+    """
+    try:
+        return kind.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "top level"
+        raise IndexFileError(f"{path}: not a {kind.__name__}: {where}: {first['msg']}") from None
+
+
+def write_index(path: Path, index: BaseModel) -> None:
+    """Write an index file atomically."""
+    write_json(path, index.model_dump(mode="json", by_alias=True))

@@ -1,0 +1,197 @@
+"""Every path of the workspace: the only place that joins them.
+
+See DESIGN.md, "The workspace". `Workspace` knows the root, the named roots and the training tree;
+`Benchmark` knows one benchmark tree, the main one or one of its sets.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hum_shared import names
+from hum_shared.errors import InputError
+
+WORKSPACE_FILE = "workspace.toml"
+SCORE_SUFFIX = "_predict_output.parquet"
+LOG_SUFFIX = "_predict_output.log"
+TABLE_SUFFIX = "_predict_output.log.annotation.result.txt"
+MODEL_FILE = "ANIMAL-SPOT.pk"
+
+_ROOT_REFERENCE = re.compile(r"\{(\w+)\}(?:/(.*))?", re.S)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace folder and its named roots.
+
+    Attributes
+    ----------
+    root
+        Absolute path of the folder that holds `TRAINING/` and `BENCHMARK/`.
+    roots
+        Name → absolute folder; `data` is always there (`<root>/data` unless `workspace.toml` says otherwise).
+    """
+
+    root: Path
+    roots: dict[str, Path] = field(default_factory=dict)
+
+    def resolve(self, text: str) -> Path:
+        """Return the path that a cfg or manifest value means.
+
+        ``{name}/rest`` lies under a named root; a relative path lies under the workspace; an absolute one is
+        itself. The value is never expanded by a shell: ``$`` and ``~`` are plain characters.
+
+        Raises
+        ------
+        InputError
+            When the named root is unknown; lists the known ones.
+        """
+        reference = _ROOT_REFERENCE.fullmatch(text)
+        if reference is None:
+            return self.root / text
+        if reference[1] not in self.known_roots:
+            known = ", ".join(f"{{{name}}}" for name in sorted(self.known_roots))
+            raise InputError(f"{text}: no root named {reference[1]!r}; known: {known} (see [roots] in workspace.toml)")
+        return self.known_roots[reference[1]] / (reference[2] or "")
+
+    def relative(self, path: Path) -> str:
+        """Return `path` as a cfg or manifest value: :meth:`resolve` gives it back, also after a move."""
+        path = path.absolute()
+        for name, folder in sorted(self.known_roots.items(), key=lambda item: -len(item[1].parts)):
+            # A root inside the workspace moves with it and needs no name.
+            if path.is_relative_to(folder) and not folder.is_relative_to(self.root):
+                return f"{{{name}}}/{path.relative_to(folder).as_posix()}"
+        if path.is_relative_to(self.root):
+            return path.relative_to(self.root).as_posix()
+        return path.as_posix()
+
+    @property
+    def known_roots(self) -> dict[str, Path]:
+        """Named roots with `data` filled in."""
+        return {"data": self.root / "data", **self.roots}
+
+    @property
+    def settings_file(self) -> Path:
+        """`workspace.toml`."""
+        return self.root / WORKSPACE_FILE
+
+    @property
+    def data(self) -> Path:
+        """The folder of corpora."""
+        return self.known_roots["data"]
+
+    @property
+    def training(self) -> Path:
+        """`TRAINING/`."""
+        return self.root / "TRAINING"
+
+    def training_cfg(self, variant: str) -> Path:
+        """The training cfg of a variant."""
+        return self.training / "cfg" / variant / "alpaca_server.cfg"
+
+    @property
+    def training_jobs(self) -> Path:
+        """Batch file, manifest and logs of the training stage."""
+        return self.training / "jobs"
+
+    @property
+    def models_root(self) -> Path:
+        """`TRAINING/runs/models/`: one folder per model."""
+        return self.training / "runs" / "models"
+
+    def model_folder(self, model: str) -> Path:
+        """The folder of one model: `models/`, `checkpoints/`, `logs/`, `summaries/`."""
+        return self.models_root / model
+
+    def benchmark(self, set_name: str | None = None) -> Benchmark:
+        """The benchmark tree, or the tree of one of its sets."""
+        root = self.root / "BENCHMARK"
+        return Benchmark(root if set_name is None else root / "sets" / set_name)
+
+    def progress_file(self, stage: str, task: str) -> Path:
+        """`progress/<stage>/<task>.json`."""
+        return self.root / "progress" / stage / f"{task}.json"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark tree: cfgs, jobs, scores, runs and tables."""
+
+    root: Path
+
+    @property
+    def cfg_root(self) -> Path:
+        """`cfg/`."""
+        return self.root / "cfg"
+
+    def cfg(self, model: str, variant: str, kind: str) -> Path:
+        """`cfg/<model>/<variant>/<kind>.cfg`; kind is `predict`, `eval` or `rf`."""
+        return self.cfg_root / model / variant / f"{kind}.cfg"
+
+    @property
+    def jobs(self) -> Path:
+        """Batch files, manifests and `job_logs/`."""
+        return self.root / "jobs"
+
+    def manifest(self, stage: str) -> Path:
+        """`jobs/<stage>.manifest.jsonl`."""
+        return self.jobs / f"{stage}.manifest.jsonl"
+
+    @property
+    def runs(self) -> Path:
+        """`runs/`: `<model>/<variant>/` below it."""
+        return self.root / "runs"
+
+    def run(self, model: str, variant: str) -> Path:
+        """`runs/<model>/<variant>/`."""
+        return self.runs / model / variant
+
+    def scores(self, model: str, sequence_ms: int, hop_ms: int) -> Path:
+        """The score tracks that all variants with this window and hop share."""
+        return self.root / "scores" / model / f"len{sequence_ms:03d}_hop{hop_ms:03d}"
+
+    @property
+    def metrics(self) -> Path:
+        """`metrics.csv`."""
+        return self.root / "metrics.csv"
+
+    @property
+    def metrics_per_tape(self) -> Path:
+        """`metrics_per_tape.csv`."""
+        return self.root / "metrics_per_tape.csv"
+
+
+def score_file(folder: Path, recording: str) -> Path:
+    """The score track of a recording in `folder`."""
+    return folder / (names.recording_stem(recording) + SCORE_SUFFIX)
+
+
+def log_file(folder: Path, recording: str) -> Path:
+    """The text log of a recording in `folder`."""
+    return folder / (names.recording_stem(recording) + LOG_SUFFIX)
+
+
+def table_file(folder: Path, recording: str) -> Path:
+    """The annotation table of a recording in `folder`."""
+    return folder / (names.recording_stem(recording) + TABLE_SUFFIX)
+
+
+def model_file(folder: Path) -> Path:
+    """Return the model in a model folder: `models/ANIMAL-SPOT.pk`, else the one `*.pk` or `*.pt` there.
+
+    Raises
+    ------
+    InputError
+        When there is none, or several and none has the usual name.
+    """
+    models = folder / "models"
+    usual = models / MODEL_FILE
+    if usual.is_file():
+        return usual
+    found = sorted(path for pattern in ("*.pk", "*.pt") for path in models.glob(pattern))
+    if len(found) == 1:
+        return found[0]
+    listed = ", ".join(path.name for path in found) or "none"
+    raise InputError(f"{models}: expected {MODEL_FILE} or exactly one *.pk or *.pt; found: {listed}")

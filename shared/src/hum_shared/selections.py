@@ -1,0 +1,157 @@
+"""Raven selection tables: tab-separated text, one row per selection.
+
+Reading is tolerant about how columns are spelled and ordered, and keeps columns it does not know. Writing is
+exact: the same rows give the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hum_shared.errors import TableError
+from hum_shared.files import read_text, write_text
+
+BASE_COLUMNS = ("Selection", "View", "Channel", "Begin time (s)", "End time (s)", "Low Freq (Hz)", "High Freq (Hz)")
+LOGIT_COLUMN = "CNN logit (mean)"
+EVALUATION_COLUMNS = (*BASE_COLUMNS, "Sound type", "Comments", LOGIT_COLUMN)
+POSTRF_COLUMNS = (*BASE_COLUMNS, LOGIT_COLUMN, "Sound type", "Comments")
+CORPUS_COLUMNS = (*BASE_COLUMNS, "Sound type", "Comments")
+
+_REQUIRED = ("Begin time (s)", "End time (s)")
+_KNOWN = {"".join(c for c in name.lower() if c.isalnum()): name for name in EVALUATION_COLUMNS}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One row of a selection table.
+
+    Attributes
+    ----------
+    begin_s, end_s
+        Seconds from the start of the recording file.
+    low_hz, high_hz
+        Frequency limits; 0 when the table gives none.
+    sound_type, comments
+        Free text.
+    cnn_logit_mean
+        Mean log-odds of the CNN over the selection; None when unknown.
+    extra
+        Columns this module does not know, in the order of the file.
+    """
+
+    begin_s: float
+    end_s: float
+    low_hz: float = 0.0
+    high_hz: float = 0.0
+    sound_type: str = ""
+    comments: str = ""
+    cnn_logit_mean: float | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_selections(path: Path) -> list[Selection]:
+    """Read a selection table.
+
+    Column names are matched without case, blanks and punctuation (``Begin Time (s)``, ``Sound_type``); order,
+    Windows line ends and a BOM do not matter. A table with a header and no rows gives an empty list. Rows of
+    Raven's second view (``Waveform``) of the same selection are read once.
+
+    Raises
+    ------
+    TableError
+        When the file is empty, a needed column is missing, or a number is not one; names file and line.
+    """
+    rows = list(csv.reader(io.StringIO(read_text(path)), delimiter="\t", quoting=csv.QUOTE_NONE))
+    if not rows or not any(cell.strip() for cell in rows[0]):
+        raise TableError(f"{path}: empty; expected a header with {', '.join(_REQUIRED)}")
+    header = [_KNOWN.get("".join(c for c in cell.lower() if c.isalnum()), cell.strip()) for cell in rows[0]]
+    missing = [name for name in _REQUIRED if name not in header]
+    if missing:
+        raise TableError(f"{path}: no column {', '.join(missing)}; found: {', '.join(header)} (tab-separated?)")
+    selections = []
+    for line, cells in enumerate(rows[1:], start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        row = dict(zip(header, cells, strict=False))
+        if row.get("View", "").replace("_", " ").lower().startswith("waveform"):
+            continue
+        selections.append(_selection(row, path, line))
+    return selections
+
+
+def format_selections(selections: Iterable[Selection], columns: Sequence[str] = EVALUATION_COLUMNS) -> str:
+    """Return the text of a selection table, numbered from 1 in the order given.
+
+    Parameters
+    ----------
+    selections
+        The rows; none gives a table with the header alone.
+    columns
+        Known columns, in order. Columns in `extra` of any row are appended behind them.
+    """
+    rows = list(selections)
+    extra = list(dict.fromkeys(name for row in rows for name in row.extra))
+    lines = ["\t".join((*columns, *extra))]
+    for number, row in enumerate(rows, start=1):
+        known = _cells(row, number)
+        lines.append("\t".join([*(known[name] for name in columns), *(_clean(row.extra.get(n, "")) for n in extra)]))
+    return "\n".join(lines) + "\n"
+
+
+def write_selections(path: Path, selections: Iterable[Selection], columns: Sequence[str] = EVALUATION_COLUMNS) -> None:
+    """Write a selection table atomically; see :func:`format_selections`."""
+    write_text(path, format_selections(selections, columns))
+
+
+def _selection(row: Mapping[str, str], path: Path, line: int) -> Selection:
+    def number(name: str) -> float | None:
+        text = row.get(name, "").strip()
+        if not text:
+            return None
+        try:
+            return float(text)
+        except ValueError:
+            raise TableError(f"{path} line {line}: {name} is {text!r}, not a number") from None
+
+    begin_s, end_s = number("Begin time (s)"), number("End time (s)")
+    if begin_s is None or end_s is None:
+        raise TableError(f"{path} line {line}: begin or end time is missing")
+    if not 0 <= begin_s <= end_s:
+        raise TableError(f"{path} line {line}: begin {begin_s} s and end {end_s} s are no interval")
+    return Selection(
+        begin_s=begin_s,
+        end_s=end_s,
+        low_hz=number("Low Freq (Hz)") or 0.0,
+        high_hz=number("High Freq (Hz)") or 0.0,
+        sound_type=row.get("Sound type", ""),
+        comments=row.get("Comments", ""),
+        cnn_logit_mean=number(LOGIT_COLUMN),
+        extra={name: cell for name, cell in row.items() if name not in EVALUATION_COLUMNS},
+    )
+
+
+def _cells(row: Selection, number: int) -> dict[str, str]:
+    return {
+        "Selection": str(number),
+        "View": "Spectrogram_1",
+        "Channel": "1",
+        "Begin time (s)": _decimal(row.begin_s),
+        "End time (s)": _decimal(row.end_s),
+        "Low Freq (Hz)": _decimal(row.low_hz),
+        "High Freq (Hz)": _decimal(row.high_hz),
+        "Sound type": _clean(row.sound_type),
+        "Comments": _clean(row.comments),
+        LOGIT_COLUMN: "" if row.cnn_logit_mean is None else f"{row.cnn_logit_mean:.6f}",
+    }
+
+
+def _decimal(value: float) -> str:
+    return f"{value:.6f}".rstrip("0").rstrip(".") if value else "0"
+
+
+def _clean(text: str) -> str:
+    return " ".join(text.replace("\t", " ").split("\n"))
