@@ -56,13 +56,7 @@ def probe(path: Path) -> AudioInfo:
         When the file is missing, empty, not audio, holds no samples or is truncated.
     """
     with _open(path) as sound:
-        info = AudioInfo(sound.frames, sound.samplerate, sound.channels, sound.subtype)
-    if info.frames <= 0:
-        raise AudioError(f"{path}: holds no samples (zero length)")
-    missing = _missing_bytes(path)
-    if missing > 0:
-        raise AudioError(f"{path}: truncated: {missing} bytes of audio are missing. Copy the file again.")
-    return info
+        return AudioInfo(sound.frames, sound.samplerate, sound.channels, sound.subtype)
 
 
 def read_frames(path: Path, start: int = 0, stop: int | None = None) -> Samples:
@@ -164,20 +158,36 @@ def mono_blocks(path: Path, block_s: float, target_rate: int | None = None) -> I
                 yield samples
 
 
-def _open(path: Path) -> soundfile.SoundFile:
+class _Sound(soundfile.SoundFile):  # type: ignore[misc]
+    """A sound file that is read onward: soundfile seeks after every read, which garbles MP3 from there on."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _open(path: Path) -> _Sound:
     if not path.exists():
         raise AudioError(f"{path}: no such file")
     if path.is_dir():
         raise AudioError(f"{path}: is a folder, a recording is expected")
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: empty file (0 bytes)")
+    missing = _missing_bytes(path)
+    if missing > 0:
+        raise AudioError(f"{path}: truncated: {missing} bytes of audio are missing. Copy the file again.")
     try:
-        return soundfile.SoundFile(path)
+        sound = _Sound(path)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path}: not readable as audio ({error.error_string.strip().rstrip('.')})") from None
+    except TypeError:  # how soundfile says that a name ends in .raw
+        raise AudioError(f"{path}: not readable as audio (raw samples without a header). Convert it to WAV.") from None
+    if sound.frames <= 0:
+        sound.close()
+        raise AudioError(f"{path}: holds no samples (zero length)")
+    return sound
 
 
-def _read(sound: soundfile.SoundFile, count: int, path: Path) -> Samples:
+def _read(sound: _Sound, count: int, path: Path) -> Samples:
     try:
         samples: Samples = sound.read(count, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
@@ -194,7 +204,7 @@ def _missing_bytes(path: Path) -> int:
     """
     with path.open("rb") as file:
         head = file.read(12)
-        if head[:4] == b"RIFF" and head[8:] == b"WAVE":
+        if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:] == b"WAVE":
             return _missing_in_chunks(file, b"data", "<I", path.stat().st_size)
         if head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
             return _missing_in_chunks(file, b"SSND", ">I", path.stat().st_size)
@@ -202,9 +212,15 @@ def _missing_bytes(path: Path) -> int:
 
 
 def _missing_in_chunks(file: BinaryIO, wanted: bytes, size_format: str, file_bytes: int) -> int:
+    long_size = None
     while len(header := file.read(8)) == 8:
         size = struct.unpack(size_format, header[4:])[0]
+        start = file.tell()
         if header[:4] == wanted:
-            return 0 if size == _UNKNOWN_SIZE else int(file.tell() + size - file_bytes)
-        file.seek(size + size % 2, 1)
+            if size == _UNKNOWN_SIZE:
+                size = long_size
+            return 0 if size is None else int(start + size - file_bytes)
+        if header[:4] == b"ds64" and len(sizes := file.read(16)) == 16:  # WAV beyond 4 GiB
+            long_size = struct.unpack("<8xQ", sizes)[0]
+        file.seek(start + size + size % 2)
     return 0

@@ -12,7 +12,16 @@ from collections.abc import Callable, Sequence
 from hum_shared.errors import HumError
 
 _OPTION = re.compile(r"--[A-Za-z][\w-]*")
-_MACHINE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOMEM}
+_MACHINE_ERRNOS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ENOMEM,
+}
 
 
 def dashed_options(arguments: Sequence[str]) -> list[str]:

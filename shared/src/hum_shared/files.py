@@ -31,10 +31,19 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     Raises
     ------
+    InputError
+        When a file stands where a folder is needed, or a folder where the file should be.
     OSError
         When the folder cannot be written (read-only, disk full).
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(
+            f"{target.parent}: cannot be a folder, since a file is in the way. Name another one."
+        ) from None
+    if target.is_dir():
+        raise InputError(f"{target}: is a folder, a file is to be written there. Name another one.")
     # The name is cut so that a long recording name plus our affixes stays below the 255-byte limit.
     prefix = "." + target.name.encode()[:120].decode(errors="ignore") + "."
     handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part" + target.suffix, dir=target.parent)
@@ -72,7 +81,7 @@ def read_text(path: Path) -> str:
     """
     try:
         return path.read_text(encoding="utf-8-sig")  # universal newlines turn \r\n into \n
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder, a file is expected") from None

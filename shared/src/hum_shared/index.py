@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hum_shared import names
 from hum_shared.errors import IndexFileError
@@ -16,7 +16,7 @@ _Index = TypeVar("_Index", bound=BaseModel)
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
 
 class RecordingInfo(_Record):
@@ -133,7 +133,7 @@ class VariantEntry(_Record):
     split: Literal["train", "val", "test"]
     spectrogram_path: str | None = None
 
-    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
 
 class VariantIndex(_Record):
@@ -173,6 +173,16 @@ class PredictionEntry(_Record):
     score_max: float | None = None
     rf_prob: float | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _tape_from_names(cls, value: Any) -> Any:
+        """Give an entry of an old file its tape: the name up to its first `.wav`."""
+        if not isinstance(value, dict) or value.get("tape") is not None:
+            return value
+        name = str(value.get("recording") or "") or Path(str(value.get("pred_path", ""))).name.partition("_predict_output")[0]
+        stem, _, _ = name.partition(".wav")
+        return {**value, "tape": stem + ".wav"} if stem else value
+
     def tape_interval_s(self) -> tuple[float, float]:
         """Return start and end on the tape.
 
@@ -186,7 +196,7 @@ class PredictionEntry(_Record):
 
     def _table_offset_s(self) -> float:
         stem, marker, _ = Path(self.pred_path).name.partition("_predict_output")
-        return names.parse_recording(stem + ".wav").offset_s if marker else 0.0
+        return names.parse_recording(stem + ".wav" if marker else self.tape).offset_s
 
 
 class PredictionIndex(_Record):

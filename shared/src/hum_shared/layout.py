@@ -56,15 +56,21 @@ class Workspace:
             raise InputError(f"{text}: no root named {reference[1]!r}; known: {known} (see [roots] in workspace.toml)")
         return self.known_roots[reference[1]] / (reference[2] or "")
 
+    def expand(self, argument: str) -> str:
+        """Return an argument of a command with the named root it may start with replaced by its folder.
+
+        Anything else, relative paths too, stays as it is: commands of a manifest run in the workspace.
+        """
+        return str(self.resolve(argument)) if _ROOT_REFERENCE.fullmatch(argument) else argument
+
     def relative(self, path: Path) -> str:
         """Return `path` as a cfg or manifest value: :meth:`resolve` gives it back, also after a move."""
         path = path.absolute()
-        for name, folder in sorted(self.known_roots.items(), key=lambda item: -len(item[1].parts)):
-            # A root inside the workspace moves with it and needs no name.
-            if path.is_relative_to(folder) and not folder.is_relative_to(self.root):
-                return f"{{{name}}}/{path.relative_to(folder).as_posix()}"
-        if path.is_relative_to(self.root):
+        if path.is_relative_to(self.root):  # also when a root lies inside the workspace, or around it
             return path.relative_to(self.root).as_posix()
+        for name, folder in sorted(self.known_roots.items(), key=lambda item: -len(item[1].parts)):
+            if path.is_relative_to(folder):
+                return f"{{{name}}}/{path.relative_to(folder).as_posix()}"
         return path.as_posix()
 
     @property
@@ -92,9 +98,9 @@ class Workspace:
         return self.training / "cfg" / variant / "alpaca_server.cfg"
 
     @property
-    def training_jobs(self) -> Path:
+    def training_jobs(self) -> Jobs:
         """Batch file, manifest and logs of the training stage."""
-        return self.training / "jobs"
+        return Jobs(self.training / "jobs")
 
     @property
     def models_root(self) -> Path:
@@ -104,6 +110,11 @@ class Workspace:
     def model_folder(self, model: str) -> Path:
         """The folder of one model: `models/`, `checkpoints/`, `logs/`, `summaries/`."""
         return self.models_root / model
+
+    @property
+    def forest(self) -> Path:
+        """The forest that `rf-train` writes unless `workspace.toml` names another."""
+        return self.training / "rf" / "forest.skops"
 
     def benchmark(self, set_name: str | None = None) -> Benchmark:
         """The benchmark tree, or the tree of one of its sets."""
@@ -131,13 +142,9 @@ class Benchmark:
         return self.cfg_root / model / variant / f"{kind}.cfg"
 
     @property
-    def jobs(self) -> Path:
-        """Batch files, manifests and `job_logs/`."""
-        return self.root / "jobs"
-
-    def manifest(self, stage: str) -> Path:
-        """`jobs/<stage>.manifest.jsonl`."""
-        return self.jobs / f"{stage}.manifest.jsonl"
+    def jobs(self) -> Jobs:
+        """Batch files, manifests and logs of this tree's stages."""
+        return Jobs(self.root / "jobs")
 
     @property
     def runs(self) -> Path:
@@ -147,6 +154,22 @@ class Benchmark:
     def run(self, model: str, variant: str) -> Path:
         """`runs/<model>/<variant>/`."""
         return self.runs / model / variant
+
+    def prediction(self, model: str, variant: str) -> Path:
+        """Text logs of a run; its score tracks lie in :meth:`scores`."""
+        return self.run(model, variant) / "prediction"
+
+    def tables(self, model: str, variant: str) -> Path:
+        """Annotation tables of a run's evaluation."""
+        return self.run(model, variant) / "evaluation" / "annotations"
+
+    def layer_index(self, model: str, variant: str, layer: str) -> Path:
+        """`index.json` of a run's layer, `evaluation` or `postrf`."""
+        return self.run(model, variant) / layer / "index.json"
+
+    def cutouts(self, model: str, variant: str, layer: str) -> Path:
+        """Selections of a run's layer as files of their own."""
+        return self.run(model, variant) / layer / "cutouts"
 
     def scores(self, model: str, sequence_ms: int, hop_ms: int) -> Path:
         """The score tracks that all variants with this window and hop share."""
@@ -161,6 +184,30 @@ class Benchmark:
     def metrics_per_tape(self) -> Path:
         """`metrics_per_tape.csv`."""
         return self.root / "metrics_per_tape.csv"
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """One `jobs/` folder: what its stages are to run, and what became of it."""
+
+    root: Path
+
+    def manifest(self, stage: str) -> Path:
+        """`<stage>.manifest.jsonl`: one row per task."""
+        return self.root / f"{stage}.manifest.jsonl"
+
+    @property
+    def logs(self) -> Path:
+        """`job_logs/`."""
+        return self.root / "job_logs"
+
+    def log(self, stage: str, task: str) -> Path:
+        """What a task printed when it ran without a cluster."""
+        return self.logs / f"{stage}_{task}.log"
+
+    def outcome(self, stage: str, index: int) -> Path:
+        """How the row of the stage's manifest ended last: manifest digest, exit code, job."""
+        return self.logs / f"{stage}_{index}.outcome.json"
 
 
 def score_file(folder: Path, recording: str) -> Path:

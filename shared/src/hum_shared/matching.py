@@ -15,6 +15,9 @@ from hum_shared.intervals import Intervals, iou_pairs
 Matching = Literal["optimal", "greedy"]
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
 
+# Times lie on milliseconds: whether an IoU equals the threshold must not depend on where on the tape it lies.
+_TOLERANCE = 1e-9
+
 
 def match(truth: Intervals, predicted: Intervals, min_iou: float, matching: Matching = "optimal") -> Pairs:
     """Pair true and predicted intervals of one tape whose IoU is at least `min_iou`.
@@ -35,7 +38,7 @@ def match(truth: Intervals, predicted: Intervals, min_iou: float, matching: Matc
         Rows of `truth` and `predicted`, sorted by i; empty when nothing matches.
     """
     i, j, iou = iou_pairs(truth, predicted)
-    enough = iou >= min_iou
+    enough = iou >= min_iou - _TOLERANCE
     i, j, iou = i[enough], j[enough], iou[enough]
     if matching == "greedy":
         return _greedy(truth, i, j, iou)

@@ -23,18 +23,22 @@ UNKNOWN_ANIMAL = "UNKN"
 UNKNOWN_YEAR = "0000"
 
 _SUFFIX = r"\.(?:wav|flac|ogg|mp3|aiff?)"
-_SECONDS = r"\d+(?:\.\d+)?"
-_RAW = re.compile(rf"(?P<animal>.+?)_(?P<date>\d{{8}})(?:_(?P<tag>.+))?_cut{_SUFFIX}", re.I)
-_CLIP = re.compile(rf"(?P<raw>.+{_SUFFIX})_(?P<start>{_SECONDS})_(?P<end>{_SECONDS})(?P<suffix>{_SUFFIX})", re.I)
-_DATED_CLIP = re.compile(rf"(?:(?P<animal>.+?)_)?(?P<date>\d{{8}})_(?P<time>\d{{6}})(?P<note> .+)?{_SUFFIX}", re.I)
+_FLAGS = re.IGNORECASE | re.DOTALL
+_SECONDS = r"[0-9]+(?:\.[0-9]+)?"
+_RAW = re.compile(rf"(?P<animal>.+?)_(?P<date>[0-9]{{8}})(?:_(?P<tag>.+))?_cut{_SUFFIX}", _FLAGS)
+_CLIP = re.compile(rf"(?P<raw>.+{_SUFFIX})_(?P<start>{_SECONDS})_(?P<end>{_SECONDS})(?P<suffix>{_SUFFIX})", _FLAGS)
+_DATED_CLIP = re.compile(
+    rf"(?:(?P<animal>.+?)_)?(?P<date>[0-9]{{8}})_(?P<time>[0-9]{{6}})(?P<note> .+)?{_SUFFIX}", _FLAGS
+)
 _HUM = re.compile(
     rf"(?P<clip>.+{_SUFFIX})_(?P<start>{_SECONDS})_(?P<end>{_SECONDS})"
-    rf"(?:_hw?)?_?[Qq](?P<quality>\d)(?:_[^\W\d_]+)*(?: ?\(\d+\))?{_SUFFIX}",
-    re.I,
+    rf"(?:_hw?)?_?[Qq](?P<quality>[0-9])(?:_[^\W\d_]+)*(?: ?\(\d+\))?{_SUFFIX}",
+    _FLAGS,
 )
 _DATASET_CLIP = re.compile(
-    r"(?P<class>[^-]+)-(?P<label>.+?)_(?P<id>\d+)_(?P<year>\d{4})_(?P<tape>[^_]*)_(?P<start>\d+)_(?P<end>\d+)\.wav",
-    re.I,
+    r"(?P<class>[^-]+)-(?P<label>.+?)_(?P<id>[0-9]+)_(?P<year>[0-9]{4})"
+    r"_(?P<tape>[^_]*)_(?P<start>[0-9]+)_(?P<end>[0-9]+)\.wav",
+    _FLAGS,
 )
 
 
@@ -103,9 +107,12 @@ def parse_recording(name: str) -> RecordingName:
     Raises
     ------
     NameFormatError
-        When a clip's end is not after its start.
+        When a clip's end is not after its start, or the name is not UTF-8 (from a disk of another system),
+        so that no table or index could hold it.
     """
     name = PurePath(name).name
+    if not _is_text(name):
+        raise NameFormatError(f"{name.encode(errors='surrogateescape')!r}: not UTF-8 text. Rename the file.")
     clip = _CLIP.fullmatch(name)
     if clip is None:
         animal, year = _animal_and_year(name)
@@ -120,6 +127,20 @@ def parse_recording(name: str) -> RecordingName:
 def format_clip(tape: str, start_s: float, end_s: float) -> str:
     """Return the name of the clip of `tape` from `start_s` to `end_s` (seconds of tape time)."""
     return f"{tape}_{format_seconds(start_s)}_{format_seconds(end_s)}.wav"
+
+
+def canonical_clip(name: str, dur_s: float) -> str:
+    """Return the grammar's name of a labelled clip that is `dur_s` seconds long.
+
+    The known variant ``[<animal>_]<YYYYMMDD>_<HHMMSS>[ note].wav`` becomes the clip of a tape that starts with it,
+    ``<animal>_<YYYYMMDD>_<HHMMSS>[ note]_cut.wav_0_<dur s>.wav``; every other name is returned as it is.
+    """
+    name = PurePath(name).name
+    match = None if _RAW.fullmatch(name) else _DATED_CLIP.fullmatch(name)
+    if match is None:
+        return name
+    animal = match["animal"] or UNKNOWN_ANIMAL
+    return format_clip(f"{animal}_{match['date']}_{match['time']}{match['note'] or ''}_cut.wav", 0.0, dur_s)
 
 
 def parse_hum(name: str) -> HumName:
@@ -148,7 +169,7 @@ def format_hum(hum: HumName) -> str:
 def is_canonical_hum(name: str) -> bool:
     """Whether `name` is a hum's name without any of the known variations."""
     name = PurePath(name).name
-    match = re.fullmatch(rf".+{_SUFFIX}_{_SECONDS}_{_SECONDS}Q\d\.wav", name)
+    match = re.fullmatch(rf".+(?i:{_SUFFIX})_{_SECONDS}_{_SECONDS}Q[0-9]\.wav", name, re.S)
     return match is not None
 
 
@@ -187,7 +208,7 @@ def format_dataset_clip(clip: DatasetClipName) -> str:
 
 def tape_key(tape: str) -> str:
     """Return a tape's name as dataset clips carry it: without suffix, ``_`` as ``-``."""
-    return re.sub(rf"{_SUFFIX}$", "", tape, flags=re.I).replace("_", "-")
+    return re.sub(rf"{_SUFFIX}\Z", "", tape, flags=re.I).replace("_", "-")
 
 
 def class_of(dataset_clip: str) -> str:
@@ -207,7 +228,7 @@ def class_of(dataset_clip: str) -> str:
 
 def recording_stem(name: str) -> str:
     """Return a recording's full name without its audio suffix (and nothing else: dots stay)."""
-    return re.sub(rf"{_SUFFIX}$", "", PurePath(name).name, flags=re.I)
+    return re.sub(rf"{_SUFFIX}\Z", "", PurePath(name).name, flags=re.I)
 
 
 def is_audio(name: str) -> bool:
@@ -218,6 +239,14 @@ def is_audio(name: str) -> bool:
 def format_seconds(seconds: float) -> str:
     """Return seconds as they stand in names: up to six decimals, no trailing zeros, never an exponent."""
     return f"{seconds:.6f}".rstrip("0").rstrip(".")
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _animal_and_year(tape: str) -> tuple[str, str]:

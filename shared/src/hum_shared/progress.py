@@ -126,25 +126,26 @@ class Progress:
 def track(stage: str, task: str, unit: str, total: float | None = None, file: Path | None = None) -> Iterator[Progress]:
     """Yield a :class:`Progress` that ends as `done`, or as `failed` with the error's message.
 
-    A stop on a signal leaves the task `queued`: it goes on when it is started again.
+    Failed recordings leave the task `done`; a stop on a signal leaves it `queued`: it goes on when it is
+    started again.
     """
     progress = Progress(stage, task, unit, total, file)
     progress.advance(0)
     try:
         yield progress
-    except PartialFailure as error:
-        progress.finish("done", str(error))
-        raise
-    except Stopped as error:
-        progress.finish("queued", str(error))
-        raise
     except BaseException as error:
         reason = str(error) if isinstance(error, HumError) else f"{type(error).__name__}: {error}"
         # A full disk may be what failed: the first error must stay the one that is seen.
-        with contextlib.suppress(OSError):
-            progress.finish("failed", reason)
+        with contextlib.suppress(OSError, HumError):
+            progress.finish(_state_after(error), reason)
         raise
     progress.finish("done")
+
+
+def _state_after(error: BaseException) -> TaskState:
+    if isinstance(error, PartialFailure):
+        return "done"
+    return "queued" if isinstance(error, Stopped) else "failed"
 
 
 def _clock(seconds: float) -> str:

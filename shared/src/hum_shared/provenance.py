@@ -71,10 +71,14 @@ def utc_now() -> str:
 
 @cache
 def git_commit() -> str | None:
-    """Return the commit of the checkout this code lies in, or None outside one."""
+    """Return the commit of the checkout this code lies in, or None outside one.
+
+    A checkout that merely surrounds the environment the code is installed in does not count.
+    """
+    here = Path(__file__)
     try:
         shown = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
+            ["git", "-C", str(here.parent), "rev-parse", "HEAD", f"HEAD:./{here.name}"],
             capture_output=True,
             text=True,
             check=False,
@@ -82,7 +86,7 @@ def git_commit() -> str | None:
         )
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return None
-    return shown.stdout.strip() or None
+    return shown.stdout.split()[0] if shown.returncode == 0 else None
 
 
 def _version(name: str) -> str | None:

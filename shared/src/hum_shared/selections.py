@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,15 +74,17 @@ def read_selections(path: Path) -> list[Selection]:
     missing = [name for name in _REQUIRED if name not in header]
     if missing:
         raise TableError(f"{path}: no column {', '.join(missing)}; found: {', '.join(header)} (tab-separated?)")
-    selections = []
-    for line, cells in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        row = dict(zip(header, cells, strict=False))
-        if row.get("View", "").replace("_", " ").lower().startswith("waveform"):
-            continue
-        selections.append(_selection(row, path, line))
-    return selections
+    numbered = [
+        (line, dict(zip(header, cells, strict=False)))
+        for line, cells in enumerate(rows[1:], start=2)
+        if any(cell.strip() for cell in cells)
+    ]
+    in_spectrogram = {row.get("Selection") for _, row in numbered if not _is_waveform(row)}
+    return [
+        _selection(row, path, line)
+        for line, row in numbered
+        if not (_is_waveform(row) and row.get("Selection") in in_spectrogram)
+    ]
 
 
 def format_selections(selections: Iterable[Selection], columns: Sequence[str] = EVALUATION_COLUMNS) -> str:
@@ -95,7 +99,7 @@ def format_selections(selections: Iterable[Selection], columns: Sequence[str] = 
     """
     rows = list(selections)
     extra = list(dict.fromkeys(name for row in rows for name in row.extra))
-    lines = ["\t".join((*columns, *extra))]
+    lines = ["\t".join((*columns, *map(_clean, extra)))]
     for number, row in enumerate(rows, start=1):
         known = _cells(row, number)
         lines.append("\t".join([*(known[name] for name in columns), *(_clean(row.extra.get(n, "")) for n in extra)]))
@@ -107,15 +111,22 @@ def write_selections(path: Path, selections: Iterable[Selection], columns: Seque
     write_text(path, format_selections(selections, columns))
 
 
+def _is_waveform(row: Mapping[str, str]) -> bool:
+    return row.get("View", "").lower().startswith("waveform")
+
+
 def _selection(row: Mapping[str, str], path: Path, line: int) -> Selection:
     def number(name: str) -> float | None:
         text = row.get(name, "").strip()
         if not text:
             return None
         try:
-            return float(text)
+            value = float(text)
         except ValueError:
-            raise TableError(f"{path} line {line}: {name} is {text!r}, not a number") from None
+            value = math.nan
+        if not math.isfinite(value):
+            raise TableError(f"{path} line {line}: {name} is {text!r}, not a number")
+        return value
 
     begin_s, end_s = number("Begin time (s)"), number("End time (s)")
     if begin_s is None or end_s is None:
@@ -154,4 +165,4 @@ def _decimal(value: float) -> str:
 
 
 def _clean(text: str) -> str:
-    return " ".join(text.replace("\t", " ").split("\n"))
+    return re.sub(r"[\t\r\n]", " ", text)  # they would break the row

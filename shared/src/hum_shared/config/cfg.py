@@ -24,7 +24,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 class CfgModel(BaseModel):
     """Base of all cfg models: strict, frozen, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 
     ignored_keys: ClassVar[frozenset[str]] = frozenset({"src_dir"})
     """Keys of the original programs that are accepted and mean nothing here."""
@@ -55,7 +55,7 @@ def read_cfg(path: Path, model: type[_Cfg]) -> _Cfg:
     """
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         key, equals, value = line.partition("=")
@@ -66,7 +66,7 @@ def read_cfg(path: Path, model: type[_Cfg]) -> _Cfg:
             raise CfgError(f"{path} line {number}: {key} stands twice (first on line {lines[key]}). Remove one.")
         lines[key] = number
         if key not in model.model_fields and key not in model.ignored_keys:
-            raise CfgError(f"{path} line {number}: unknown key {key!r}{_nearest(key, model.model_fields)}")
+            raise CfgError(f"{path} line {number}: unknown key {key!r}{nearest_key(key, model.model_fields)}")
         if value not in ("", "None") and key not in model.ignored_keys:
             values[key] = value
     try:
@@ -83,7 +83,7 @@ def format_cfg(cfg: CfgModel, comment: str = "") -> str:
         if value is None:
             continue
         text = str(value).lower() if isinstance(value, bool) else str(value)
-        if "\n" in text or text != text.strip() or text in ("", "None"):
+        if "\n" in text or "\r" in text or text != text.strip() or text in ("", "None"):
             raise CfgError(f"{key}={text!r} cannot stand in a cfg: no line breaks, no blanks at the ends, not empty")
         out.append(f"{key}={text}")
     return "\n".join(out) + "\n"
@@ -94,7 +94,7 @@ def write_cfg(path: Path, cfg: CfgModel, comment: str = "") -> None:
     write_text(path, format_cfg(cfg, comment))
 
 
-def validate(model: type[_Model], value: Any, source: Path) -> _Model:
+def validate(model: type[_Model], value: Any, source: Path | str) -> _Model:
     """Validate parsed JSON or TOML; the error names source, field, value, rule and the nearest known key."""
     try:
         return model.model_validate(value)
@@ -103,7 +103,7 @@ def validate(model: type[_Model], value: Any, source: Path) -> _Model:
         where = ".".join(str(part) for part in first["loc"]) or "top level"
         near = ""
         if first["type"] == "extra_forbidden":
-            near = _nearest(str(first["loc"][-1]), model.model_fields)
+            near = nearest_key(str(first["loc"][-1]), model.model_fields)
         shown = f" (value {first['input']!r})" if not isinstance(first["input"], Mapping | list) else ""
         raise CfgError(f"{source}: {where}: {_rule(first)}{shown}{near}") from None
 
@@ -123,6 +123,7 @@ def _rule(detail: Any) -> str:
     return message[0].lower() + message[1:] if message[:1].isupper() else message
 
 
-def _nearest(key: str, known: Mapping[str, Any]) -> str:
+def nearest_key(key: str, known: Mapping[str, Any]) -> str:
+    """Return the end of a message about an unknown key: the nearest known one, or all of them."""
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known keys: {', '.join(known)}"

@@ -17,7 +17,7 @@ SplitStrategy = Literal[
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 # --- dataset_prep_configs.json ---------------------------------------------------------------------------

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from hum_shared.config.cfg import validate
 from hum_shared.errors import CfgError
@@ -13,18 +16,22 @@ from hum_shared.files import read_text
 from hum_shared.layout import WORKSPACE_FILE, Workspace
 
 
+RootName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
+
+
 class WorkspaceSettings(BaseModel):
     """What `workspace.toml` may hold; a missing file is an empty one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     site: str = Field("generic", description="name of a shipped site file, or a path to one")
-    roots: dict[str, str] = Field(default_factory=dict, description="name → folder, for {name}/… in cfgs")
+    data_root: str | None = Field(None, description="folder of the dataset_* folders; unset: training_corpus, else data")
     training_corpus: str | None = Field(None, description="corpus the networks are trained on")
     benchmark_corpus: str | None = Field(None, description="corpus the runs are compared on")
     train_variants: str | None = Field(None, description="train_variants.json")
     benchmark_variants: str | None = Field(None, description="benchmark_variants.json")
     rf_model: str | None = Field(None, description="the forest that filters selections")
+    roots: dict[RootName, str] = Field(default_factory=dict, description="name → folder, for {name}/… in cfgs")
 
 
 def read_settings(root: Path) -> WorkspaceSettings:
@@ -45,6 +52,15 @@ def read_settings(root: Path) -> WorkspaceSettings:
     return validate(WorkspaceSettings, parsed, path)
 
 
+def format_settings(settings: WorkspaceSettings) -> str:
+    """Return the text of a `workspace.toml`; reading it gives equal settings. Unset values are left out."""
+    values = settings.model_dump(exclude={"roots"}, exclude_none=True)
+    lines = [f"{key} = {_quoted(value)}" for key, value in values.items()]
+    if settings.roots:
+        lines += ["", "[roots]", *(f"{name} = {_quoted(folder)}" for name, folder in settings.roots.items())]
+    return "\n".join(lines) + "\n"
+
+
 def open_workspace(root: Path) -> Workspace:
     """Return the workspace at `root` with the named roots of its `workspace.toml`."""
     root = root.absolute()
@@ -60,3 +76,8 @@ def workspace_of(cfg: Path) -> Workspace:
         if (folder / WORKSPACE_FILE).is_file():
             return open_workspace(folder)
     return Workspace(Path.cwd())
+
+
+def _quoted(text: str) -> str:
+    # A TOML basic string is a JSON string, but for DEL, which TOML wants escaped.
+    return re.sub("\x7f", r"\\u007f", json.dumps(text, ensure_ascii=False))

@@ -1,0 +1,134 @@
+"""What every decoder starts from and ends with: the windows of a recording, and selections of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hum_shared.intervals import gaps, overlapping_pairs
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_SMALLEST_PROBABILITY = 1e-6
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The scored windows of one recording, in time order.
+
+    Attributes
+    ----------
+    start_s, end_s
+        Reported (rounded) times, shape (n,), seconds; neither ever decreases.
+    probs
+        Shape (n, classes); columns in the order of class indices.
+    noise
+        Index of the noise class; see :func:`noise_index`.
+
+    Raises
+    ------
+    ValueError
+        When shapes disagree, there are fewer than two classes, times decrease, or a number is NaN or infinite.
+    """
+
+    start_s: Floats
+    end_s: Floats
+    probs: Floats
+    noise: int = 0
+
+    def __post_init__(self) -> None:
+        n = len(self.start_s)
+        if self.end_s.shape != (n,) or self.probs.ndim != 2 or len(self.probs) != n or self.probs.shape[1] < 2:
+            shapes = f"{self.start_s.shape}, {self.end_s.shape}, {self.probs.shape}"
+            raise ValueError(f"windows need times of shape (n,) and probabilities of shape (n, ≥ 2), not {shapes}")
+        if np.any(np.diff(self.start_s) < 0) or np.any(np.diff(self.end_s) < 0) or np.any(self.end_s < self.start_s):
+            raise ValueError("windows are not in time order: a start or end lies before the one before it")
+        finite = np.isfinite(self.start_s) & np.isfinite(self.end_s) & np.isfinite(self.probs).all(axis=1)
+        if not finite.all():
+            raise ValueError(f"window {np.argmin(finite) + 1} of {n} holds NaN or infinite numbers")
+
+    @cached_property
+    def class_index(self) -> Integers:
+        """Class of each window, shape (n,): the target with two classes, the argmax with more."""
+        if self.probs.shape[1] == 2:
+            return np.full(len(self.probs), 1 - self.noise, dtype=np.int64)
+        return np.asarray(np.argmax(self.probs, axis=1), dtype=np.int64)
+
+    @cached_property
+    def p(self) -> Floats:
+        """Probability of each window's class, shape (n,)."""
+        return np.asarray(self.probs[np.arange(len(self.probs)), self.class_index], dtype=np.float64)
+
+    def counting(self, threshold: float) -> Integers:
+        """Return which windows are detections: p ≥ `threshold`, and not of the noise class."""
+        return np.flatnonzero((self.p >= threshold) & (self.class_index != self.noise))
+
+    def mean_logits(self, start_s: Floats, end_s: Floats) -> Floats:
+        """Return the mean log-odds over each span, weighted by overlap duration.
+
+        All windows that overlap a span take part, also those below a threshold: the mean of log(p/(1 − p)),
+        p clamped to [1e-6, 1 − 1e-6]. NaN where no window overlaps.
+        """
+        p = np.clip(self.p, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+        spans, windows = np.column_stack((start_s, end_s)), np.column_stack((self.start_s, self.end_s))
+        # Each span sums its own few windows: differences of running sums would lose digits on long recordings.
+        span, window, overlap = overlapping_pairs(spans, windows)
+        logit = np.log(p / (1 - p))
+        total = np.bincount(span, weights=overlap * logit[window], minlength=len(spans))
+        weight = np.bincount(span, weights=overlap, minlength=len(spans))
+        logits: Floats = np.divide(total, weight, out=np.full(len(spans), np.nan), where=weight > 0)
+        return logits
+
+
+@dataclass(frozen=True)
+class Selections:
+    """Stretches of one recording that a decoder reports, in time order, without overlap.
+
+    Attributes
+    ----------
+    start_s, end_s
+        Shape (n,), seconds from the start of the recording, start < end.
+    class_index
+        Shape (n,).
+    logit_mean
+        Mean log-odds over the selection, shape (n,); see :meth:`Windows.mean_logits`.
+    score_max
+        Highest probability among the selection's windows, shape (n,); NaN where unknown.
+    """
+
+    start_s: Floats
+    end_s: Floats
+    class_index: Integers
+    logit_mean: Floats
+    score_max: Floats
+
+    def __len__(self) -> int:
+        return len(self.start_s)
+
+
+def noise_index(classes: Sequence[str]) -> int:
+    """Return which of the classes, in index order, is named ``noise`` in any case; 0 when none is."""
+    return next((index for index, name in enumerate(classes) if name.lower() == "noise"), 0)
+
+
+def noise_between(windows: Windows, selections: Selections) -> Selections:
+    """Return what the selections leave free of the scored time, as selections of the noise class.
+
+    Scored time reaches from the first window's start to the last window's end. Slivers between two windows
+    that no window overlaps are left out: nothing was heard there.
+    """
+    if len(windows.start_s) == 0:
+        free = np.empty((0, 2))
+    else:
+        found = np.column_stack((selections.start_s, selections.end_s))
+        free = gaps(found, float(windows.start_s[0]), float(windows.end_s[-1]))
+    logits = windows.mean_logits(free[:, 0], free[:, 1])
+    heard = ~np.isnan(logits)
+    free, logits = free[heard], logits[heard]
+    class_index = np.full(len(free), windows.noise, dtype=np.int64)
+    return Selections(free[:, 0], free[:, 1], class_index, logits, np.full(len(free), np.nan))

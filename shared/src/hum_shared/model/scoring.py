@@ -1,0 +1,177 @@
+"""Scoring a recording block by block: audio in, class probabilities per window out, memory flat."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hum_shared.errors import MachineError
+from hum_shared.grid import WindowGrid
+from hum_shared.model.device import autocast
+from hum_shared.model.front_end import FrontEnd
+from hum_shared.model.model_file import LoadedModel
+
+Blocks = Iterable[NDArray[np.float32]]
+
+_CPU_BATCH, _CUDA_BATCH = 32, 512
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """Scores of consecutive windows.
+
+    Attributes
+    ----------
+    first
+        Index of the first window.
+    probs
+        Shape (n, classes), float32, rows sum to 1.
+    latent
+        Pooled features before the linear layer, shape (n, channels); None unless asked for.
+    """
+
+    first: int
+    probs: NDArray[np.float32]
+    latent: NDArray[np.float32] | None
+
+
+class WindowScorer:
+    """A model on a device: windows of audio to probabilities.
+
+    Parameters
+    ----------
+    model
+        What :func:`~hum_shared.model.model_file.load_model` gave.
+    min_max_norm
+        See :class:`~hum_shared.model.front_end.FrontEnd`.
+    precision
+        ``float32``, or ``bfloat16`` for autocast of the network; the front end is always float32.
+    batch_size
+        Windows at a time; 0: chosen for the device.
+    """
+
+    def __init__(
+        self, model: LoadedModel, *, min_max_norm: bool, device: torch.device, precision: str, batch_size: int = 0
+    ) -> None:
+        self.device, self.precision = device, precision
+        self.batch_size = batch_size or (_CUDA_BATCH if device.type == "cuda" else _CPU_BATCH)
+        self.front_end = FrontEnd(model.data_opts, min_max_norm=min_max_norm).to(device).eval()
+        self.encoder = model.encoder.to(device).eval()
+        self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.classifier = model.classifier.to(device).eval()
+        self._pooling = model.pooling
+
+    @torch.inference_mode()
+    def score(self, windows: Tensor, *, latent: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Map windows (N, samples) of audio to probabilities (N, classes), float32, and pooled features."""
+        try:
+            inputs = self.front_end(windows.to(self.device, non_blocking=True))
+            with autocast(self.device, self.precision):
+                features = self.encoder(inputs.contiguous(memory_format=torch.channels_last))
+                logits = self.classifier(features)
+        except torch.OutOfMemoryError:
+            raise MachineError(
+                f"out of GPU memory with batch_size {self.batch_size}. Set a smaller batch_size."
+            ) from None
+        pooled = None
+        if latent:
+            pooled = features.float().mean((2, 3)) if self._pooling == "avg" else features.float().amax((2, 3))
+        return torch.softmax(logits.float(), dim=1), pooled
+
+
+def score_recording(
+    blocks: Blocks, grid: WindowGrid, scorer: WindowScorer, *, latent: bool = False
+) -> Iterator[ScoredRows]:
+    """Score all windows of a recording whose audio comes in blocks.
+
+    Batches are cut at the same windows whatever the blocks' sizes, so that the numbers do not depend on them.
+
+    Parameters
+    ----------
+    blocks
+        Mono audio at the model's rate, in order; together `grid.frames` samples.
+    grid
+        The windows.
+
+    Yields
+    ------
+    ScoredRows
+        Consecutive, from window 0 to `grid.n_windows`.
+    """
+    batches = _batches(blocks, grid, scorer.batch_size)
+    for first, windows in batches:
+        probs, pooled = scorer.score(windows, latent=latent)
+        yield ScoredRows(first, probs.cpu().numpy(), None if pooled is None else pooled.cpu().numpy())
+
+
+def _batches(blocks: Blocks, grid: WindowGrid, batch_size: int) -> Iterator[tuple[int, Tensor]]:
+    """Yield (index of the first window, windows (n, length)); the buffer holds one block and one batch."""
+    span = (batch_size - 1) * grid.step + grid.length  # samples that a full batch covers
+    buffer = np.empty(0, dtype=np.float32)
+    start = done = 0  # sample at which the buffer starts; windows yielded
+    for block in blocks:
+        buffer = np.concatenate((buffer, block)) if buffer.size else block
+        while grid.count - done >= batch_size and done * grid.step + span <= start + buffer.size:
+            yield done, _windows(buffer, done * grid.step - start, grid, batch_size)
+            done += batch_size
+        keep_from = min(done * grid.step, grid.frames if grid.tail is None else grid.tail)
+        if keep_from > start:
+            buffer = buffer[keep_from - start :].copy()  # a view would keep the whole block alive
+            start = keep_from
+    if start + buffer.size != grid.frames:
+        raise ValueError(f"expected {grid.frames} samples of audio, got {start + buffer.size}")
+    if done < grid.count:
+        yield done, _windows(buffer, done * grid.step - start, grid, grid.count - done)
+    if grid.tail is not None:
+        yield grid.count, torch.from_numpy(buffer[grid.tail - start :][None].copy())
+
+
+def _windows(buffer: NDArray[np.float32], offset: int, grid: WindowGrid, count: int) -> Tensor:
+    audio = torch.from_numpy(buffer[offset:])
+    # A recording shorter than a window is its own, only, shorter window.
+    return audio.unfold(0, min(grid.length, audio.shape[0]), grid.step)[:count]
+
+
+def read_ahead(blocks: Blocks, depth: int = 2) -> Iterator[NDArray[np.float32]]:
+    """Yield `blocks` while a thread already reads the next `depth` of them.
+
+    An error in the reader is raised here. When the consumer stops early, the reader ends after its block.
+    """
+    ready: queue.Queue[NDArray[np.float32] | BaseException | None] = queue.Queue(depth)
+    stop = threading.Event()
+
+    def put(item: NDArray[np.float32] | BaseException | None) -> None:
+        while not stop.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return
+
+    def read() -> None:
+        try:
+            for block in blocks:
+                put(block)
+                if stop.is_set():
+                    return
+            put(None)
+        except BaseException as error:
+            put(error)
+
+    reader = threading.Thread(target=read, name="audio reader", daemon=True)
+    reader.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        reader.join()

@@ -1,0 +1,63 @@
+"""The recordings below a folder, found by name."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from pathlib import Path
+
+from hum_shared import names
+from hum_shared.errors import AudioError, InputError
+
+
+class RecordingFolder:
+    """The recordings below a folder.
+
+    Parameters
+    ----------
+    folder
+        Searched with its sub-folders, also linked ones.
+
+    Raises
+    ------
+    InputError
+        When it is not a folder.
+    """
+
+    def __init__(self, folder: Path):
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; it should be the folder of the recordings")
+        self.folder = folder
+        self._files: dict[str, list[Path]] = defaultdict(list)
+        seen: set[str] = set()
+        for parent, below, files in os.walk(folder, followlinks=True):
+            if (real := os.path.realpath(parent)) in seen:
+                below.clear()  # a link back up, or a second one to the same folder
+                continue
+            seen.add(real)
+            for name in filter(names.is_audio, files):
+                self._files[names.recording_stem(name)].append(Path(parent, name))
+
+    def find(self, stem: str, full_name: str | None = None) -> Path:
+        """Return the one recording whose name without audio suffix is `stem`.
+
+        Parameters
+        ----------
+        stem
+            As it stands in the name of an annotation table; compared as a whole, never as a prefix.
+        full_name
+            The recording's full name, where it is known.
+
+        Raises
+        ------
+        AudioError
+            When there is none or more than one; names them.
+        """
+        found = [path for path in self._files.get(stem, []) if full_name in (None, path.name)]
+        if len(found) == 1:
+            return found[0]
+        wanted = full_name or f"{stem}.{{{','.join(suffix[1:] for suffix in names.AUDIO_SUFFIXES)}}}"
+        if not found:
+            raise AudioError(f"{self.folder}: no recording {wanted}. Point to the folder that was predicted on.")
+        listed = ", ".join(sorted(map(str, found)))
+        raise AudioError(f"{wanted}: {len(found)} recordings have this name: {listed}. Keep one of them.")
