@@ -17,6 +17,8 @@ from hum_shared.errors import AudioError
 
 Samples = NDArray[np.float32]
 
+# MP3 frames borrow bits from up to a dozen frames before them: without a run-up the first ones decode to garbage.
+_MP3_RUN_UP = 1 << 14
 _UNKNOWN_SIZE = 0xFFFFFFFF  # what programs write that stream to a pipe
 
 
@@ -80,8 +82,9 @@ def read_frames(path: Path, start: int = 0, stop: int | None = None) -> Samples:
     with _open(path) as sound:
         start = min(max(start, 0), sound.frames)
         stop = sound.frames if stop is None else min(max(stop, start), sound.frames)
-        sound.seek(start)
-        return _read(sound, stop - start, path)
+        first = max(0, start - _MP3_RUN_UP) if sound.subtype.startswith("MPEG") else start
+        sound.seek(first)
+        return _read(sound, stop - first, path)[start - first :]
 
 
 def read_mono(path: Path, start: int = 0, stop: int | None = None) -> Samples:

@@ -56,13 +56,13 @@ def run_command(call: Callable[[], object]) -> int:
     try:
         call()
     except HumError as error:
-        _say(str(error))
+        _error(str(error))
         return error.exit_code
     except MemoryError:
-        _say("out of memory. Use a smaller batch_size or block_seconds, or ask for more memory.")
+        _error("out of memory. Use a smaller batch_size or block_seconds, or ask for more memory.")
         return 1
     except KeyboardInterrupt:
-        _say("interrupted; what was finished is kept, run the same command again to go on.")
+        _error("interrupted; what was finished is kept, run the same command again to go on.")
         return 130
     except BrokenPipeError:  # `… | head`: the reader left; there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -72,7 +72,7 @@ def run_command(call: Callable[[], object]) -> int:
             traceback.print_exc()
             return 1
         where = f" ({error.filename})" if error.filename else ""
-        _say(f"{error.strerror}{where}. Nothing is half-written; make room or fix permissions, then run again.")
+        _error(f"{error.strerror}{where}. Nothing is half-written; make room or fix permissions, then run again.")
         return 1
     except Exception:
         traceback.print_exc()
@@ -80,5 +80,15 @@ def run_command(call: Callable[[], object]) -> int:
     return 0
 
 
-def _say(message: str) -> None:
+def say(message: str) -> None:
+    """Tell the person at the terminal, or the job log, one line."""
+    print(message, flush=True)
+
+
+def warn(message: str) -> None:
+    """Print a one-line warning to standard error: the work goes on, but somebody should know."""
+    print(f"warning: {' '.join(message.split())}", file=sys.stderr, flush=True)
+
+
+def _error(message: str) -> None:
     print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)

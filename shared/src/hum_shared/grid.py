@@ -39,17 +39,20 @@ class WindowGrid:
         """All windows, with the tail."""
         return self.count + (self.tail is not None)
 
-    def starts(self) -> NDArray[np.int64]:
-        """Return the first sample of every window, shape (n_windows,)."""
-        starts = np.arange(self.count, dtype=np.int64) * self.step
-        return starts if self.tail is None else np.append(starts, np.int64(self.tail))
+    def starts(self, first: int = 0, stop: int | None = None) -> NDArray[np.int64]:
+        """Return the first sample of windows `first` to `stop` (all by default)."""
+        stop = self.n_windows if stop is None else min(stop, self.n_windows)
+        starts = np.arange(first, stop, dtype=np.int64) * self.step
+        if self.tail is not None and first <= self.count < stop:
+            starts[-1] = self.tail
+        return starts
 
     def times_s(self, first: int = 0, stop: int | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return reported start and end of windows `first` to `stop`, in seconds rounded to 3 decimals.
 
         The end is that of the window's last sample: ``min(i·step + length − 1, frames − 1)``.
         """
-        starts = self.starts()[first:stop]
+        starts = self.starts(first, stop)
         ends = np.minimum(starts + self.length - 1, self.frames - 1)
         return _rounded(starts / self.sample_rate), _rounded(ends / self.sample_rate)
 

@@ -179,7 +179,10 @@ class PredictionEntry(_Record):
         """Give an entry of an old file its tape: the name up to its first `.wav`."""
         if not isinstance(value, dict) or value.get("tape") is not None:
             return value
-        name = str(value.get("recording") or "") or Path(str(value.get("pred_path", ""))).name.partition("_predict_output")[0]
+        name = (
+            str(value.get("recording") or "")
+            or Path(str(value.get("pred_path", ""))).name.partition("_predict_output")[0]
+        )
         stem, _, _ = name.partition(".wav")
         return {**value, "tape": stem + ".wav"} if stem else value
 

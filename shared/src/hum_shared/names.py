@@ -136,7 +136,7 @@ def canonical_clip(name: str, dur_s: float) -> str:
     ``<animal>_<YYYYMMDD>_<HHMMSS>[ note]_cut.wav_0_<dur s>.wav``; every other name is returned as it is.
     """
     name = PurePath(name).name
-    match = None if _RAW.fullmatch(name) else _DATED_CLIP.fullmatch(name)
+    match = None if _RAW.fullmatch(name) or _CLIP.fullmatch(name) else _DATED_CLIP.fullmatch(name)
     if match is None:
         return name
     animal = match["animal"] or UNKNOWN_ANIMAL

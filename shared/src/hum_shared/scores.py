@@ -24,6 +24,7 @@ from hum_shared.files import atomic_path
 
 _METADATA_KEY = b"hum"
 _PROB_PREFIX = "prob_"
+_ROWS_PER_GROUP = 16_384  # few enough to bound memory, many enough to read fast
 
 
 class ScoreMeta(BaseModel):
@@ -78,11 +79,24 @@ class ScoreWriter:
 
     def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema) -> None:
         self._writer, self._schema = writer, schema
+        self._waiting: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float32]]] = []
+        self._rows = 0
 
     def append(self, start_s: NDArray[np.float64], end_s: NDArray[np.float64], probs: NDArray[np.float32]) -> None:
         """Append rows; shapes (n,), (n,) and (n, classes)."""
+        self._waiting.append((start_s, end_s, probs))
+        self._rows += len(probs)
+        if self._rows >= _ROWS_PER_GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that wait to become a row group."""
+        if not self._waiting:
+            return
+        start_s, end_s, probs = (np.concatenate(parts) for parts in zip(*self._waiting, strict=True))
         columns = [start_s, end_s, *np.ascontiguousarray(probs.T)]
         self._writer.write_table(pa.Table.from_arrays([pa.array(column) for column in columns], schema=self._schema))
+        self._waiting, self._rows = [], 0
 
 
 @contextmanager
@@ -94,7 +108,9 @@ def score_writer(path: Path, meta: ScoreMeta) -> Iterator[ScoreWriter]:
         metadata={_METADATA_KEY: meta.model_dump_json().encode()},
     )
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        yield ScoreWriter(writer, schema)
+        rows = ScoreWriter(writer, schema)
+        yield rows
+        rows.flush()
 
 
 def read_score_meta(path: Path) -> ScoreMeta:

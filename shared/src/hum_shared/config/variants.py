@@ -82,7 +82,7 @@ class TrainGlobals(_Part):
 
     src_dir: str | None = Field(None, description="ignored")
     data_root: str | None = Field(None, description="folder of the dataset_* folders")
-    runs_root: str | None = Field(None, description="where models go; unset: TRAINING/runs/models")
+    runs_root: str | None = Field(None, description="holds models/<variant>/; unset: TRAINING/runs")
     slurm: dict[str, Any] = Field(default_factory=dict, description="a site file's values win over these")
 
     @property

@@ -15,7 +15,6 @@ from hum_shared.errors import CfgError
 from hum_shared.files import read_text
 from hum_shared.layout import WORKSPACE_FILE, Workspace
 
-
 RootName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+$")]
 
 
@@ -25,7 +24,9 @@ class WorkspaceSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     site: str = Field("generic", description="name of a shipped site file, or a path to one")
-    data_root: str | None = Field(None, description="folder of the dataset_* folders; unset: training_corpus, else data")
+    data_root: str | None = Field(
+        None, description="folder of the dataset_* folders; unset: training_corpus, else data"
+    )
     training_corpus: str | None = Field(None, description="corpus the networks are trained on")
     benchmark_corpus: str | None = Field(None, description="corpus the runs are compared on")
     train_variants: str | None = Field(None, description="train_variants.json")

@@ -39,8 +39,12 @@ class DataOpts(BaseModel):
     )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the dict for a model file; keys that are None are left out."""
-        return self.model_dump(exclude_none=True)
+        """Return the dict for a model file, as the originals write it: whole numbers as int, no None."""
+        values = self.model_dump(exclude_none=True)
+        return {
+            k: int(v) if isinstance(v, float) and k != "preemphases" and v.is_integer() else v
+            for k, v in values.items()
+        }
 
 
 class FrontEnd(nn.Module):
@@ -77,8 +81,8 @@ class FrontEnd(nn.Module):
     def power(self, audio: Tensor) -> Tensor:
         """Map windows (N, samples) to power spectrograms (N, T, bins).
 
-        With linear compression only the bins it will pick are kept, in ascending order and without
-        repetitions left out: the result is then already compressed. Otherwise bins = n_fft // 2 + 1.
+        With linear compression only the bins it picks are computed: the result is then already compressed.
+        Otherwise bins = n_fft // 2 + 1.
         """
         spectrum = self._spectrum(audio)
         if self.opts.freq_compression == "linear":
@@ -97,7 +101,7 @@ class FrontEnd(nn.Module):
         """Map :meth:`power` (N, T, bins) to (N, T, F)."""
         if self.opts.freq_compression == "linear":
             return power
-        mel = power @ self.mel
+        mel = power @ self.mel[: power.shape[-1]]
         if self.opts.freq_compression == "mel":
             return mel
         log_mel = 10 * torch.log10(mel)
@@ -117,6 +121,13 @@ class FrontEnd(nn.Module):
             scaled = (level - (self.opts.ref_level_db + self.opts.min_level_db)) / -self.opts.min_level_db
             scaled = scaled.clamp_(0, 1)
         return scaled.unsqueeze(1)
+
+    @property
+    def highest_bin(self) -> int:
+        """The highest STFT bin that the input depends on."""
+        if self.opts.freq_compression == "linear":
+            return int(self.bins.max())
+        return int(self.mel.any(dim=1).nonzero().max())
 
     def _spectrum(self, audio: Tensor) -> Tensor:
         # Multiplied, then subtracted, each rounded: a fused step would shift the bins near silence.

@@ -136,7 +136,7 @@ def classifier_opts(classifier: Classifier) -> dict[str, Any]:
 def transforms_text(opts: DataOpts, classes: Mapping[str, int]) -> dict[str, str]:
     """Return what PAMGuard reads: eight values in brace text without quotes."""
     names = sorted(classes, key=lambda name: classes[name])
-    levels = (None, None) if opts.min_max_norm else (opts.min_level_db, opts.ref_level_db)
+    levels = ("None", "None") if opts.min_max_norm else (f"{opts.min_level_db:g}", f"{opts.ref_level_db:g}")
     return {
         "load_audio": f"{{sr: {opts.sr}, mono : True}}",
         "pre_emph": f"{{pre_empf_factor : {opts.preemphases}}}",
@@ -152,18 +152,18 @@ def transforms_text(opts: DataOpts, classes: Mapping[str, int]) -> dict[str, str
 
 
 def _load_tensors(path: Path) -> LoadedModel:
+    if _is_script(path):
+        raise ModelError(f"{path}: is a TorchScript file. Set jit_load=true.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about pickle protocols: what cannot be read raises
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if _is_script(path):
-            raise ModelError(f"{path}: is a TorchScript file. Set jit_load=true.") from None
         reason = next((line for line in str(error).splitlines() if "GLOBAL" in line or "Unsupported" in line), "")
         raise ModelError(
             f"{path}: is no plain model file and was not loaded, since loading could run code. {reason.strip()}"
         ) from None
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError) as error:
-        if _is_script(path):
-            raise ModelError(f"{path}: is a TorchScript file. Set jit_load=true.") from None
         raise ModelError(f"{path}: not a model file ({_first_line(error)})") from None
     if not isinstance(content, dict):
         raise ModelError(f"{path}: not a model file (holds a {type(content).__name__}, expected a dict)")

@@ -1,0 +1,104 @@
+# One verb per target. Settings: on the command line (make metrics WORKSPACE="my runs") or in .env, as NAME=value
+# without quotes. Recipes read them from the environment, so that values may hold blanks and quotes.
+-include .env
+
+WORKSPACE ?= .
+EXECUTOR ?= local
+WORKERS ?= 1
+LAYER ?= both
+export
+
+BIN := .venv/bin
+SLURM := $(BIN)/hum-slurm
+RUN = $(SLURM) run $(1) --workspace "$$WORKSPACE" --executor "$$EXECUTOR" --workers "$$WORKERS"
+PACKAGES := shared/src services/trainer/src services/predictor/src services/evaluator/src services/rf_filter/src slurm/src
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench lock data-index data-prepare data-count training-configs train \
+	benchmark-configs gpu-predict eval-batches eval-run rf-batches rf-filter cutouts metrics clean-benchmark \
+	training-clean-configs training-clean-jobs training-clean-runs
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "%-24s %s\n", $$1, $$2}'
+
+setup: ## create .venv with everything in it (PYTHON=, TORCH_INDEX= for CUDA builds)
+	@requirements/setup.sh
+
+lock: setup ## renew the hashed locks in requirements/ (LOCK_OPTIONS=--upgrade for newer versions)
+	requirements/lock.sh $(LOCK_OPTIONS)
+
+test: setup ## all tests
+	$(BIN)/pytest -n auto
+
+lint: setup ## format, lint, types, import rules
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/lint-imports --no-cache
+
+format: setup ## format the code and fix what can be fixed
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: setup ## time every stage against plain loops
+	$(BIN)/python -m benchmarks
+
+demo: setup ## the whole pipeline on a made-up corpus (or CORPUS=, BENCHMARK_CORPUS=, DEMO_CFG=; DEMO_OUT=)
+	$(BIN)/python benchmarks/demo.py $${CORPUS:+--corpus "$$CORPUS"} $${DEMO_OUT:+--out "$$DEMO_OUT"} \
+		$${BENCHMARK_CORPUS:+--benchmark-corpus "$$BENCHMARK_CORPUS"} $${DEMO_CFG:+--cfg "$$DEMO_CFG"}
+
+data-index: setup ## index a corpus (CORPUS=)
+	$(BIN)/hum-trainer index-corpus "$${CORPUS:?name a corpus: make $@ CORPUS=...}"
+
+data-prepare: setup ## write a corpus's training datasets (CORPUS=, DATA_CONFIG=)
+	$(BIN)/hum-trainer prepare "$${CORPUS:?name a corpus: make $@ CORPUS=...}" $${DATA_CONFIG:+--config "$$DATA_CONFIG"}
+
+data-count: setup ## count a corpus's hums and datasets (CORPUS=)
+	$(BIN)/hum-trainer count "$${CORPUS:?name a corpus: make $@ CORPUS=...}"
+
+training-configs: setup ## write the training cfgs and tasks (DATA_ROOT=, TRAIN_VARIANTS=, SITE=)
+	$(SLURM) training --workspace "$$WORKSPACE" $${DATA_ROOT:+--data-root "$$DATA_ROOT"} \
+		$${TRAIN_VARIANTS:+--variants-json "$$TRAIN_VARIANTS"} $${SITE:+--site "$$SITE"}
+
+train: setup ## train the networks (WORKERS=)
+	$(call RUN,train)
+
+benchmark-configs: setup ## write prediction and evaluation cfgs and tasks (BENCHMARK_CORPUS=, PREDICT_IN=, MAX_CONC=)
+	$(SLURM) benchmark --workspace "$$WORKSPACE" $${BENCHMARK_CORPUS:+--corpus-root "$$BENCHMARK_CORPUS"} \
+		$${BENCHMARK_VARIANTS:+--variants-json "$$BENCHMARK_VARIANTS"} $${PREDICT_IN:+--predict-in "$$PREDICT_IN"} \
+		$${MAX_CONC:+--max-concurrent "$$MAX_CONC"} $${SITE:+--site "$$SITE"}
+
+gpu-predict: setup ## score the recordings (WORKERS=)
+	$(call RUN,predict)
+
+eval-batches: setup ## write the evaluation tasks (MAX_CONC=)
+	$(SLURM) evaluation --workspace "$$WORKSPACE" $${MAX_CONC:+--max-concurrent "$$MAX_CONC"} $${SITE:+--site "$$SITE"}
+
+eval-run: setup ## turn scores into selections (WORKERS=)
+	$(call RUN,evaluate)
+
+rf-batches: setup ## write the filter's cfgs and tasks (AUDIO_ROOT=, RF_MODEL=)
+	$(SLURM) rf --workspace "$$WORKSPACE" $${AUDIO_ROOT:+--audio-root "$$AUDIO_ROOT"} \
+		$${RF_MODEL:+--rf-model "$$RF_MODEL"} $${SITE:+--site "$$SITE"}
+
+rf-filter: setup ## filter the selections with a forest (WORKERS=)
+	$(call RUN,rf)
+
+cutouts: setup ## cut out the selections as sound files (WORKERS=)
+	$(SLURM) cutouts --workspace "$$WORKSPACE" $${SITE:+--site "$$SITE"}
+	$(call RUN,cutouts)
+
+metrics: setup ## compare every model, variant and layer with the ground truth (BENCHMARK_CORPUS=, LAYER=)
+	$(BIN)/hum-evaluator compare --runs "$$WORKSPACE/BENCHMARK/runs" --layer "$$LAYER" \
+		--gt "$${BENCHMARK_CORPUS:?name a corpus: make $@ BENCHMARK_CORPUS=...}/corpus_index.json" \
+		--out "$$WORKSPACE/BENCHMARK/metrics.csv" --per-tape-out "$$WORKSPACE/BENCHMARK/metrics_per_tape.csv"
+
+clean-benchmark: ## delete the benchmark's cfgs, jobs, runs and scores
+	for part in cfg jobs runs scores; do rm -rf "$$WORKSPACE/BENCHMARK/$$part"; done
+
+training-clean-configs: ## delete the training cfgs
+	rm -rf "$$WORKSPACE/TRAINING/cfg"
+
+training-clean-jobs: ## delete the training batch files, tasks and logs
+	rm -rf "$$WORKSPACE/TRAINING/jobs"
+
+training-clean-runs: ## delete the trained models and checkpoints
+	rm -rf "$$WORKSPACE/TRAINING/runs"

@@ -1,0 +1,162 @@
+"""Cutouts: every selection of a run as a WAV file of its own, sample for sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import soundfile
+from numpy.typing import NDArray
+
+from hum_shared import names
+from hum_shared.audio import probe, read_frames
+from hum_shared.errors import AudioError, HumError, InputError, PartialFailure
+from hum_shared.files import atomic_path, write_json
+from hum_shared.index import PredictionEntry, PredictionIndex, read_index
+from hum_shared.layout import TABLE_SUFFIX
+from hum_shared.progress import track
+from hum_shared.recordings import RecordingFolder
+from hum_shared.stopping import StopRequest
+
+# libsndfile subtype of the recording → dtype that carries its samples unchanged, subtype of the WAV file.
+# 24-bit samples come left-aligned in int32 and go back the same way. What is not listed (MP3, Vorbis, …) has no
+# sample format of its own and becomes 16 bits, which every program opens.
+_LOSSLESS = {
+    "PCM_U8": ("int16", "PCM_U8"),
+    "PCM_S8": ("int16", "PCM_U8"),
+    "PCM_16": ("int16", "PCM_16"),
+    "PCM_24": ("int32", "PCM_24"),
+    "PCM_32": ("int32", "PCM_32"),
+    "FLOAT": ("float32", "FLOAT"),
+    "DOUBLE": ("float64", "DOUBLE"),
+    "ULAW": ("int16", "PCM_16"),
+    "ALAW": ("int16", "PCM_16"),
+}
+
+
+@dataclass(frozen=True)
+class Cutouts:
+    """What was cut: new files, files that were there already, and where they lie."""
+
+    folder: Path
+    n_new: int
+    n_kept: int
+
+
+def cut(
+    run_root: Path,
+    stage: str,
+    audio_dir: Path | None = None,
+    out_root: Path | None = None,
+    progress_file: Path | None = None,
+    stop: StopRequest | None = None,
+) -> Cutouts:
+    """Write a WAV file for every selection of a run; files that are there already are kept.
+
+    Parameters
+    ----------
+    run_root
+        The run: ``<run_root>/<stage>/index.json`` is read.
+    stage
+        ``evaluation`` or ``postrf``.
+    audio_dir
+        Searched, with its sub-folders, for the recordings by full name; None takes `meta.audio_dir` of the
+        index.
+    out_root
+        Where cutouts go; None for ``<run_root>/<stage>/cutouts``.
+
+    Raises
+    ------
+    InputError
+        When the index or the folder of recordings is missing.
+    PartialFailure
+        When some recordings are missing or broken: they stand in `failures.json` beside the cutouts.
+    Stopped
+        When `stop` was asked to; the next run goes on.
+    """
+    index_file = run_root / stage / "index.json"
+    index = read_index(index_file, PredictionIndex)
+    folder = out_root or run_root / stage / "cutouts"
+    wanted: dict[tuple[str, str | None], dict[Path, PredictionEntry]] = {}
+    for entry in index.entries:
+        stem = _stem_of(entry)
+        wanted.setdefault((stem, entry.recording), {})[folder / cutout_name(stem, entry)] = entry
+    recordings = RecordingFolder(_audio_dir(index, audio_dir, index_file))
+    n_new = n_kept = 0
+    failures: dict[str, str] = {}
+    task = f"{run_root.absolute().parent.name}/{run_root.absolute().name}"
+    with track("cutouts", task, "selections", len(index.entries), progress_file) as progress:
+        for (stem, recording), cutouts in sorted(wanted.items(), key=lambda item: item[0][0]):
+            if stop is not None:
+                stop.check("finished cutouts are kept")
+            missing = {path: entry for path, entry in cutouts.items() if not path.exists()}
+            n_kept += len(cutouts) - len(missing)
+            try:
+                if missing:
+                    _cut_recording(recordings.find(stem, recording), missing)
+                n_new += len(missing)
+            except HumError as error:
+                failures[recording or stem] = str(error)
+            progress.advance(len(cutouts))
+        failures_file = folder / "failures.json"
+        if failures:
+            write_json(failures_file, failures)
+            named = "; ".join(f"{name}: {reason}" for name, reason in list(failures.items())[:3])
+            raise PartialFailure(
+                f"{len(failures)} of {len(wanted)} recordings failed (all in {failures_file}): {named}"
+            )
+        failures_file.unlink(missing_ok=True)
+        if n_new == 0:
+            progress.advance(0, f"nothing to do: all {n_kept} cutouts are in {folder}")
+    return Cutouts(folder, n_new, n_kept)
+
+
+def cutout_name(stem: str, entry: PredictionEntry) -> str:
+    """Return ``<recording stem>_<begin>ms_<end>ms[_rf0.xxx].wav``; times are recording time."""
+    forest = "" if entry.rf_prob is None else f"_rf{entry.rf_prob:.3f}"
+    begin_ms, end_ms = round(entry.start_s * 1000), round(entry.end_s * 1000)
+    return f"{stem}_{begin_ms}ms_{end_ms}ms{forest}.wav"
+
+
+def _cut_recording(source: Path, wanted: Mapping[Path, PredictionEntry]) -> None:
+    info = probe(source)
+    dtype, subtype = _LOSSLESS.get(info.subtype, (None, "PCM_16"))
+    for path, entry in wanted.items():
+        start = round(entry.start_s * info.sample_rate)
+        stop = min(round(entry.end_s * info.sample_rate), info.frames)
+        if start >= stop:
+            raise AudioError(
+                f"{source}: the selection from {entry.start_s} to {entry.end_s} s lies outside the recording, "
+                f"which is {info.dur_s:.3f} s long. Is it the file that was predicted?"
+            )
+        # Samples of a lossless format are copied as they are; others are decoded.
+        samples = read_frames(source, start, stop) if dtype is None else _read_as(dtype, source, start, stop)
+        with atomic_path(path) as temporary:
+            soundfile.write(temporary, samples, info.sample_rate, subtype=subtype, format="WAV")
+
+
+def _read_as(dtype: str, source: Path, start: int, stop: int) -> NDArray[Any]:
+    try:
+        samples: NDArray[Any] = soundfile.read(source, start=start, stop=stop, dtype=dtype, always_2d=True)[0]
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{source}: cannot be decoded ({error.error_string.strip().rstrip('.')})") from None
+    if len(samples) < stop - start:
+        raise AudioError(f"{source}: truncated: {stop - start - len(samples)} samples are missing. Copy it again.")
+    return samples
+
+
+def _stem_of(entry: PredictionEntry) -> str:
+    """Return the recording's name without suffix; old indexes only name the table, or the tape."""
+    table = Path(entry.pred_path).name
+    if entry.recording is None and table.endswith(TABLE_SUFFIX):
+        return table.removesuffix(TABLE_SUFFIX)
+    return names.recording_stem(entry.recording or entry.tape)
+
+
+def _audio_dir(index: PredictionIndex, given: Path | None, index_file: Path) -> Path:
+    recorded = (index.meta.model_extra or {}).get("audio_dir")
+    if given is None and recorded is None:
+        raise InputError(f"{index_file} does not say where the recordings lie. Name their folder with --audio-dir.")
+    return given or Path(str(recorded))

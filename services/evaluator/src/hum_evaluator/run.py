@@ -1,0 +1,239 @@
+"""One evaluation: decode every recording's predictions into a selection table, and index them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import hum_shared
+from hum_evaluator.tracks import Prediction, Source, find_sources, read_prediction
+from hum_shared.config.cfg import read_cfg
+from hum_shared.config.evaluation import EvaluationCfg
+from hum_shared.config.workspace import workspace_of
+from hum_shared.decoders import DECODERS, Selections, noise_between
+from hum_shared.errors import HumError, InputError, PartialFailure
+from hum_shared.files import sha256_file, write_json
+from hum_shared.index import (
+    PredictionEntry,
+    PredictionIndex,
+    PredictionMeta,
+    RecordingInfo,
+    read_index,
+    write_index,
+)
+from hum_shared.layout import TABLE_SUFFIX, table_file
+from hum_shared.progress import track
+from hum_shared.provenance import collect, utc_now
+from hum_shared.selections import Selection, write_selections
+from hum_shared.stopping import StopRequest
+
+_PACKAGES = ("hum-shared", "hum-evaluator", "numpy", "pyarrow")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation did.
+
+    Attributes
+    ----------
+    index_file
+        The index that was written, or found complete.
+    n_recordings, n_selections
+        What it holds.
+    up_to_date
+        Nothing had to be done.
+    notes
+        One line each.
+    """
+
+    index_file: Path
+    n_recordings: int
+    n_selections: int
+    up_to_date: bool
+    notes: tuple[str, ...] = ()
+
+
+def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopRequest | None = None) -> Evaluation:
+    """Decode all predictions that a cfg points at.
+
+    Writes one table per recording into `output_dir`, then `index.json` beside that folder; removes tables of
+    recordings that are no longer predicted. Does nothing when the index was made from the same predictions
+    and settings.
+
+    Parameters
+    ----------
+    cfg_file
+        An `eval.cfg`.
+    progress_file
+        Where progress is kept; None for nowhere.
+    stop
+        Asked between recordings whether to stop.
+
+    Raises
+    ------
+    InputError
+        When the cfg is wrong or there are no predictions.
+    PartialFailure
+        When some predictions could not be read: they stand in `failures.json` beside the index, the others
+        are complete.
+    Stopped
+        When `stop` was asked to; the next run starts this evaluation anew.
+    """
+    cfg = read_cfg(cfg_file, EvaluationCfg)
+    workspace = workspace_of(cfg_file)
+    prediction_dir, tables = workspace.resolve(cfg.prediction_dir), workspace.resolve(cfg.output_dir)
+    scores_dir = workspace.resolve(cfg.scores_dir) if cfg.scores_dir else prediction_dir
+    if cfg.scores_dir and not scores_dir.is_dir():
+        raise InputError(f"{cfg_file}: scores_dir {scores_dir} does not exist. Run hum-predictor first, or correct it.")
+    run = tables.parent.parent
+    index_file, failures_file = tables.parent / "index.json", tables.parent / "failures.json"
+
+    with track("evaluate", f"{run.parent.name}/{run.name}", "recordings", file=progress_file) as progress:
+        sources, failures = find_sources(scores_dir, prediction_dir)
+        progress.total = len(sources)
+        inputs = {source.path.name: sha256_file(source.path) for source in sources}
+        done = None if failures or failures_file.exists() else _finished(index_file, tables, cfg, sources, inputs)
+        if done is not None:
+            progress.advance(len(sources), f"nothing to do: {index_file} is up to date")
+            return Evaluation(index_file, len(done.meta.recordings or []), len(done.entries), up_to_date=True)
+
+        # The index says that the tables are complete; until they are, there must be none.
+        index_file.unlink(missing_ok=True)
+        recordings: list[RecordingInfo] = []
+        entries: list[PredictionEntry] = []
+        notes: list[str] = []
+        for source in sources:
+            if stop is not None:
+                stop.check("this evaluation has no index yet")
+            try:
+                prediction = read_prediction(source)
+            except HumError as error:
+                failures[source.recording] = str(error)
+                progress.advance(1)
+                continue
+            table = table_file(tables, source.recording)
+            found = DECODERS[cfg.decoder](prediction.windows, cfg.threshold)
+            write_selections(table, table_rows(prediction, found, cfg.noise_in_anno))
+            recordings.append(prediction.recording)
+            pred_path = table.relative_to(run).as_posix()
+            entries += index_entries(prediction, found, pred_path, first_uid=len(entries) + 1)
+            notes += prediction.notes
+            progress.advance(1)
+        _remove_stale(tables, recordings)
+        write_index(index_file, _index(cfg, recordings, entries, inputs))
+        if failures:
+            write_json(failures_file, dict(sorted(failures.items())))
+            named = "; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items())[:3])
+            n_all = len(failures) + len(recordings)
+            raise PartialFailure(f"{len(failures)} of {n_all} recordings failed (all in {failures_file}): {named}")
+        failures_file.unlink(missing_ok=True)
+        return Evaluation(index_file, len(recordings), len(entries), up_to_date=False, notes=tuple(notes))
+
+
+def table_rows(prediction: Prediction, found: Selections, with_noise: bool) -> list[Selection]:
+    """Return the rows of a recording's table in time order, with what lies between them as noise if wanted."""
+    parts = [found, noise_between(prediction.windows, found)] if with_noise else [found]
+    rows = [
+        Selection(
+            begin_s=start_s,
+            end_s=end_s,
+            low_hz=prediction.low_hz,
+            high_hz=prediction.high_hz,
+            sound_type=prediction.classes[class_index],
+            cnn_logit_mean=logit,
+        )
+        for part in parts
+        for start_s, end_s, class_index, logit in zip(
+            part.start_s.tolist(),
+            part.end_s.tolist(),
+            part.class_index.tolist(),
+            part.logit_mean.tolist(),
+            strict=True,
+        )
+    ]
+    return sorted(rows, key=lambda row: (row.begin_s, row.end_s))
+
+
+def index_entries(prediction: Prediction, found: Selections, pred_path: str, first_uid: int) -> list[PredictionEntry]:
+    """Return a recording's selections as index entries, numbered from `first_uid`; noise rows are none."""
+    recording = prediction.recording
+    return [
+        PredictionEntry(
+            uid=uid,
+            pred_path=pred_path,
+            tape=recording.tape,
+            recording=recording.name,
+            start_s=round(start_s, 3),
+            end_s=round(end_s, 3),
+            dur_s=round(end_s - start_s, 3),
+            tape_start_s=round(recording.offset_s + start_s, 3),
+            tape_end_s=round(recording.offset_s + end_s, 3),
+            label=prediction.classes[class_index],
+            cnn_logit_mean=logit,
+            score_max=None if np.isnan(score) else score,
+        )
+        for uid, (start_s, end_s, class_index, logit, score) in enumerate(
+            zip(
+                found.start_s.tolist(),
+                found.end_s.tolist(),
+                found.class_index.tolist(),
+                found.logit_mean.tolist(),
+                found.score_max.tolist(),
+                strict=True,
+            ),
+            start=first_uid,
+        )
+    ]
+
+
+def _index(
+    cfg: EvaluationCfg,
+    recordings: Sequence[RecordingInfo],
+    entries: Sequence[PredictionEntry],
+    inputs: Mapping[str, str],
+) -> PredictionIndex:
+    provenance = collect(_PACKAGES, cfg_sha256=cfg.digest(), inputs=inputs)
+    meta = PredictionMeta.model_validate(
+        {
+            "generated_at": utc_now(),
+            "n_preds": len(entries),
+            "decoder": cfg.decoder,
+            "threshold": cfg.threshold,
+            "recordings": list(recordings),
+            "provenance": provenance.model_dump(mode="json"),
+        }
+    )
+    return PredictionIndex(meta=meta, entries=list(entries))
+
+
+def _finished(
+    index_file: Path, tables: Path, cfg: EvaluationCfg, sources: Sequence[Source], inputs: Mapping[str, str]
+) -> PredictionIndex | None:
+    """Return the index if it was made by this code from these inputs and settings and its tables are there."""
+    if not index_file.exists():
+        return None
+    try:
+        index = read_index(index_file, PredictionIndex)
+    except InputError:
+        return None  # not one of ours, or damaged: made anew
+    made = index.meta.provenance or {}
+    same = (
+        made.get("inputs") == dict(inputs)
+        and made.get("cfg_sha256") == cfg.digest()
+        and made.get("code_version") == hum_shared.__version__
+        and _tables(tables) == {table_file(tables, source.recording) for source in sources}
+    )
+    return index if same else None
+
+
+def _remove_stale(tables: Path, recordings: Sequence[RecordingInfo]) -> None:
+    for path in _tables(tables) - {table_file(tables, recording.name) for recording in recordings}:
+        path.unlink()
+
+
+def _tables(folder: Path) -> set[Path]:
+    # No glob: a folder's name may hold brackets.
+    return {path for path in folder.iterdir() if path.name.endswith(TABLE_SUFFIX)} if folder.is_dir() else set()

@@ -1,0 +1,50 @@
+"""`hum-predictor`: the command line."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hum_shared.command import dashed_options, run_command
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
+
+
+class DeviceOption(StrEnum):
+    """Where to compute."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+@app.callback()
+def root() -> None:
+    """Score recordings with a trained network: recording → score track."""
+
+
+@app.command()
+def run(
+    cfg: Annotated[Path, typer.Argument(help="predict.cfg", metavar="CFG")],
+    shard: Annotated[
+        str | None, typer.Option(help="score only part K of N, balanced by seconds of audio", metavar="K/N")
+    ] = None,
+    device: Annotated[DeviceOption | None, typer.Option(help="wins over device and no_cuda of the cfg")] = None,
+    progress_file: Annotated[Path | None, typer.Option(help="where to keep the task's progress as JSON")] = None,
+) -> None:
+    """Score every recording that has no up-to-date score track.
+
+    Example: hum-predictor run BENCHMARK/cfg/v1_random/len400_hop050_th90/predict.cfg --shard 1/4
+    """
+    from hum_predictor.run import run_prediction  # torch takes seconds to import: --help does not wait
+
+    run_prediction(cfg, shard=shard, device=device.value if device else None, progress_file=progress_file)
+
+
+def main() -> None:
+    """Console entry point."""
+    sys.exit(run_command(lambda: app(dashed_options(sys.argv[1:]))))

@@ -1,0 +1,99 @@
+"""Which recordings a run scores, and which of them fall to one shard."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hum_shared import names
+from hum_shared.errors import InputError
+
+
+def find_recordings(source: Path, *, recursive: bool) -> list[Path]:
+    """Return the recordings that `input_file` means, sorted by name.
+
+    Parameters
+    ----------
+    source
+        A recording (whatever its suffix), a folder, or a glob. An existing path is taken literally, also
+        when its name holds ``*`` or ``[``.
+    recursive
+        Look into sub-folders as well.
+
+    Raises
+    ------
+    InputError
+        When nothing is found (says where and for what), or two recordings would share a score track.
+    """
+    if source.is_file():
+        return [source]
+    if source.is_dir():
+        found = source.rglob("*") if recursive else source.iterdir()
+        looked_for = f"{'/'.join(names.AUDIO_SUFFIXES)} files" + (" in it and below" if recursive else " in it")
+    else:
+        found = (Path(path) for path in glob.glob(str(source), recursive=recursive))  # noqa: PTH207 (absolute pattern)
+        looked_for = "recordings that match"
+    recordings = sorted(path for path in found if path.is_file() and names.is_audio(path.name))
+    if not recordings:
+        missing = "" if source.exists() or glob.has_magic(str(source)) else " (no such file or folder)"
+        raise InputError(f"{source}: found no {looked_for}{missing}. Check input_file.")
+    _refuse_twins(recordings)
+    return recordings
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Return (K, N) of ``K/N``.
+
+    Raises
+    ------
+    InputError
+        Unless 1 ≤ K ≤ N.
+    """
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise InputError(f"--shard {text}: expected K/N with 1 ≤ K ≤ N, for example 2/8")
+    return int(match[1]), int(match[2])
+
+
+def shard_of(recordings: Sequence[Path], dur_s: Mapping[Path, float], shard: int, n_shards: int) -> list[Path]:
+    """Return the recordings of one shard; the shards together hold each recording once.
+
+    Longest first, each to the shard with the least audio so far (Graham's LPT rule): every shard comes to
+    the same cut on its own.
+
+    Parameters
+    ----------
+    dur_s
+        Seconds of each recording; 0 for one that cannot be read.
+    shard
+        From 1 to `n_shards`.
+
+    Returns
+    -------
+    list of Path
+        Sorted by name; empty when there are fewer recordings than shards.
+    """
+    loads = [0.0] * n_shards
+    counts = [0] * n_shards
+    mine = []
+    for path in sorted(recordings, key=lambda path: (-dur_s[path], path)):
+        least = min(range(n_shards), key=lambda k: (loads[k], counts[k], k))
+        loads[least] += dur_s[path]
+        counts[least] += 1
+        if least == shard - 1:
+            mine.append(path)
+    return sorted(mine)
+
+
+def _refuse_twins(recordings: Sequence[Path]) -> None:
+    first: dict[str, Path] = {}
+    for path in recordings:
+        stem = names.recording_stem(path.name)
+        if stem in first:
+            raise InputError(
+                f"{first[stem]} and {path} would share the score track {stem}_predict_output.parquet. "
+                "Rename one or score them into two folders."
+            )
+        first[stem] = path

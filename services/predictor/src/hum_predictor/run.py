@@ -1,0 +1,264 @@
+"""One prediction run: find recordings, score those that need it, isolate those that cannot be scored."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+import hum_shared
+from hum_predictor.latent import LatentWriter, latent_writer
+from hum_predictor.recordings import find_recordings, parse_shard, shard_of
+from hum_predictor.text_log import write_text_log
+from hum_shared import layout, names, provenance
+from hum_shared.audio import AudioInfo, mono_blocks, probe, resampled_length
+from hum_shared.command import say, warn
+from hum_shared.config.cfg import read_cfg
+from hum_shared.config.prediction import PredictionCfg
+from hum_shared.config.workspace import workspace_of
+from hum_shared.errors import AudioError, ModelError, PartialFailure, TableError
+from hum_shared.files import sha256_file, sha256_json, write_json
+from hum_shared.grid import WindowGrid, window_grid
+from hum_shared.model.device import choose_device, describe, exact_float32, supports_bfloat16
+from hum_shared.model.model_file import LoadedModel, load_model
+from hum_shared.model.scoring import WindowScorer, read_ahead, score_recording
+from hum_shared.progress import Progress, track
+from hum_shared.scores import ScoreMeta, read_score_meta, read_score_track, score_writer
+from hum_shared.stopping import StopRequest
+
+SCORING_VERSION = 1
+"""Part of what makes a score track up to date; raised when the numbers change."""
+
+_PACKAGES = ("torch", "numpy", "soundfile", "soxr", "pyarrow")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Everything a run needs to score one recording."""
+
+    cfg: PredictionCfg
+    cfg_sha256: str
+    model: LoadedModel
+    model_path: Path
+    scorer: WindowScorer
+    output_dir: Path
+    log_dir: Path
+
+
+def run_prediction(
+    cfg_path: Path, *, shard: str | None = None, device: str | None = None, progress_file: Path | None = None
+) -> None:
+    """Score the recordings of a predict.cfg; see `hum-predictor run --help`.
+
+    Raises
+    ------
+    InputError
+        Bad cfg or model, nothing to score.
+    MachineError
+        No GPU where one was asked for.
+    PartialFailure
+        Some recordings could not be scored; they stand in ``failures.json`` with the reason.
+    Stopped
+        On SIGUSR1 or SIGTERM; finished score tracks are kept.
+    """
+    stop = StopRequest().install()
+    cfg = read_cfg(cfg_path, PredictionCfg)
+    workspace = workspace_of(cfg_path)
+    recordings = find_recordings(workspace.resolve(cfg.input_file), recursive=cfg.recursive)
+    failures_name = "failures.json"
+    infos: dict[Path, AudioInfo | AudioError] = {path: _probe(path) for path in recordings}
+    if shard is not None:
+        number, n_shards = parse_shard(shard)
+        recordings = shard_of(recordings, {p: _dur_s(infos[p]) for p in recordings}, number, n_shards)
+        failures_name = f"failures_{number}of{n_shards}.json"
+    job = _prepare(cfg, cfg_path, workspace, device)
+    failures: dict[str, str] = {}
+    scored = 0
+    total_s = sum(_dur_s(infos[path]) for path in recordings)
+    with track("predict", cfg_path.parent.name, "s of audio", total_s, progress_file) as progress:
+        for path in recordings:
+            stop.check(f"{scored} recordings scored so far are kept")
+            try:
+                scored += _score_if_needed(path, infos[path], job, progress, stop)
+            except AudioError as error:
+                failures[path.name] = str(error)
+                warn(str(error))
+        _write_failures(job.output_dir / failures_name, failures)
+        if failures:
+            raise PartialFailure(
+                f"{len(failures)} of {len(recordings)} recordings could not be scored; "
+                f"reasons: {job.output_dir / failures_name}"
+            )
+        kept = f"{len(recordings) - scored} were up to date"
+        progress.message = f"{scored} recordings scored, {kept}" if scored else f"nothing to do: {kept}"
+        say(f"{progress.message}: {job.output_dir}")
+
+
+def _prepare(cfg: PredictionCfg, cfg_path: Path, workspace: layout.Workspace, device_option: str | None) -> _Job:
+    device = choose_device(device_option or cfg.device, no_cuda=cfg.no_cuda)
+    precision = cfg.precision
+    if precision == "bfloat16" and not supports_bfloat16(device):
+        warn(f"precision=bfloat16: this {device.type} has no bfloat16 arithmetic; scoring in float32")
+        precision = "float32"
+    torch.set_num_threads(cfg.num_workers or len(os.sched_getaffinity(0)))
+    exact_float32()
+    model_path = workspace.resolve(cfg.model_path)
+    model = load_model(model_path, jit=cfg.jit_load)
+    _check_settings(cfg, model, cfg_path)
+    scorer = WindowScorer(
+        model, min_max_norm=cfg.min_max_norm, device=device, precision=precision, batch_size=cfg.batch_size
+    )
+    say(f"model {model_path} on {describe(device, precision)}")
+    output_dir = workspace.resolve(cfg.output_dir)
+    log_dir = workspace.resolve(cfg.log_dir) if cfg.log_dir else output_dir
+    return _Job(cfg, cfg.digest(), model, model_path, scorer, output_dir, log_dir)
+
+
+def _check_settings(cfg: PredictionCfg, model: LoadedModel, cfg_path: Path) -> None:
+    opts = model.data_opts
+    if opts.min_max_norm is not None and opts.min_max_norm != cfg.min_max_norm:
+        raise ModelError(
+            f"{cfg_path}: min_max_norm={str(cfg.min_max_norm).lower()}, but the model was trained with "
+            f"min_max_norm={str(opts.min_max_norm).lower()}. Use the same."
+        )
+    if opts.sequence_len_ms is not None and abs(opts.sequence_len_ms - cfg.sequence_len * 1000) > 1e-6:
+        warn(
+            f"{cfg_path}: sequence_len {cfg.sequence_len:g} s, but the model was trained on windows of "
+            f"{opts.sequence_len_ms / 1000:g} s; scores may be worse"
+        )
+
+
+def _score_if_needed(
+    path: Path, info: AudioInfo | AudioError, job: _Job, progress: Progress, stop: StopRequest
+) -> bool:
+    """Bring all outputs of one recording up to date; return whether it was scored."""
+    if isinstance(info, AudioError):
+        raise info
+    meta, grid = _describe(path, info, job)
+    score_path = layout.score_file(job.output_dir, path.name)
+    latent_path = score_path.with_name(names.recording_stem(path.name) + "_latent.parquet")
+    current = _is_current(score_path, meta) and (latent_path.exists() or not job.cfg.latent_extract)
+    if current:
+        progress.advance(info.dur_s, path.name)
+    else:
+        progress.message = path.name
+        _score(path, score_path, latent_path, meta, grid, job, progress, stop)
+    _write_extras(path, score_path, job, renew=not current)
+    return not current
+
+
+def _describe(path: Path, info: AudioInfo, job: _Job) -> tuple[ScoreMeta, WindowGrid]:
+    cfg, opts = job.cfg, job.model.data_opts
+    frames = resampled_length(info.frames, info.sample_rate, opts.sr)
+    if frames == 0:
+        raise AudioError(f"{path}: {info.frames} samples are too few to resample to {opts.sr} Hz")
+    grid = window_grid(frames, opts.sr, cfg.sequence_len, cfg.hop, cfg.score_tail)
+    digest = sha256_file(path)
+    front_end = {**opts.as_dict(), "min_max_norm": cfg.min_max_norm, "precision": job.scorer.precision}
+    inputs = {
+        "scoring_version": SCORING_VERSION,
+        "audio": digest,
+        "model": job.model.sha256,
+        "grid": [grid.step, grid.length, grid.tail],
+        "front_end": front_end,
+    }
+    meta = ScoreMeta(
+        kind="window",
+        step=grid.step,
+        length=grid.length,
+        n_rows=grid.n_windows,
+        tail=grid.tail,
+        model_rate=opts.sr,
+        model_frames=frames,
+        recording=path.name,
+        recording_sha256=digest,
+        frames=info.frames,
+        sample_rate=info.sample_rate,
+        clip_offset_s=names.parse_recording(path.name).offset_s,
+        classes=job.model.classes,
+        model_sha256=job.model.sha256,
+        front_end=front_end,
+        inputs_sha256=sha256_json(inputs),
+        code_version=hum_shared.__version__,
+        provenance=provenance.collect(
+            _PACKAGES, cfg_sha256=job.cfg_sha256, inputs={path.name: digest, "model": job.model.sha256}
+        ).model_dump(mode="json"),
+    )
+    return meta, grid
+
+
+def _is_current(score_path: Path, meta: ScoreMeta) -> bool:
+    if not score_path.exists():
+        return False
+    try:
+        return read_score_meta(score_path).inputs_sha256 == meta.inputs_sha256
+    except TableError as error:
+        warn(f"{error}; scoring again")
+        return False
+
+
+def _score(
+    path: Path, score_path: Path, latent_path: Path, meta: ScoreMeta, grid: WindowGrid, job: _Job,
+    progress: Progress, stop: StopRequest,
+) -> None:  # fmt: skip
+    blocks = read_ahead(mono_blocks(path, job.cfg.block_seconds, meta.model_rate))
+    with score_writer(score_path, meta) as writer, _latent(latent_path, job.cfg.latent_extract) as latents:
+        for rows in score_recording(blocks, grid, job.scorer, latent=latents is not None):
+            start_s, end_s = grid.times_s(rows.first, rows.first + len(rows.probs))
+            writer.append(start_s, end_s, rows.probs)
+            if latents is not None and rows.latent is not None:
+                latents.append(start_s, end_s, rows.latent)
+            progress.advance(len(rows.probs) * meta.step / meta.model_rate)
+            stop.check(f"{path.name} was left unscored, what was finished before is kept")
+
+
+@contextlib.contextmanager
+def _latent(path: Path, wanted: bool) -> Iterator[LatentWriter | None]:
+    if not wanted:
+        yield None
+        return
+    with latent_writer(path) as writer:
+        yield writer
+
+
+def _write_extras(path: Path, score_path: Path, job: _Job, *, renew: bool) -> None:
+    """Write what is made from the score track: text log and picture."""
+    cfg = job.cfg
+    log_path = layout.log_file(job.log_dir, path.name)
+    picture_path = score_path.with_name(names.recording_stem(path.name) + "_predict_output.png")
+    if cfg.legacy_log and (renew or not log_path.exists()):
+        write_text_log(
+            log_path,
+            read_score_track(score_path),
+            cfg,
+            recording=path,
+            model=job.model_path,
+            data_opts=job.model.raw_data_opts,
+        )
+    if cfg.visualize and (renew or not picture_path.exists()):
+        from hum_predictor.pictures import write_picture  # matplotlib only where a picture is wanted
+
+        scores = read_score_track(score_path)
+        write_picture(picture_path, path, scores, block_s=cfg.block_seconds, threshold=cfg.threshold)
+
+
+def _write_failures(path: Path, failures: dict[str, str]) -> None:
+    if failures:
+        write_json(path, failures)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _probe(path: Path) -> AudioInfo | AudioError:
+    try:
+        return probe(path)
+    except AudioError as error:
+        return error
+
+
+def _dur_s(info: AudioInfo | AudioError) -> float:
+    return info.dur_s if isinstance(info, AudioInfo) else 0.0

@@ -1,0 +1,111 @@
+"""Features of a folder of selection tables, as one CSV to train on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hum_rf_filter.extraction import Work, extract_all
+from hum_rf_filter.features import FeatureSettings
+from hum_rf_filter.recordings import RecordingFolder
+from hum_rf_filter.tables import LABEL, feature_table, is_table, recording_of_table, write_features
+from hum_shared.errors import HumError, InputError, PartialFailure
+from hum_shared.files import write_json
+from hum_shared.progress import track
+from hum_shared.selections import Selection, read_selections
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How much stands in the CSV."""
+
+    n_selections: int
+    n_recordings: int
+    n_labelled: int
+
+
+def extract_features(
+    sel_dir: Path,
+    audio_dir: Path,
+    out: Path,
+    settings: FeatureSettings,
+    workers: int = 0,
+    progress_file: Path | None = None,
+) -> Extraction:
+    """Write the features of all selections of all tables in a folder into one CSV.
+
+    Rows are sorted by table, then as the table has them. Where tables carry a label, the CSV ends with
+    `validated_label`: the column of that name, else `Sound type`, in lower case.
+
+    Parameters
+    ----------
+    sel_dir
+        Folder of selection tables (`*.txt`), each named after its recording.
+    audio_dir
+        Folder of the recordings; sub-folders count.
+    out
+        The CSV.
+    workers
+        Processes; 0 for all CPUs this process may use.
+
+    Raises
+    ------
+    InputError
+        When there are no tables, or no such folders.
+    PartialFailure
+        When some tables or recordings failed: they stand in `<out>.failures.json`, the CSV holds all others.
+    """
+    if not sel_dir.is_dir():
+        raise InputError(f"{sel_dir}: no such folder; --sel-dir must be the folder of the selection tables")
+    tables = sorted(path for path in sel_dir.iterdir() if is_table(path.name))
+    if not tables:
+        raise InputError(f"{sel_dir}: no selection tables (*.txt) there")
+    recordings = RecordingFolder(audio_dir)
+    work, failures = _plan(tables, recordings)
+    with track("extract", sel_dir.name, "selections", sum(len(one.selections) for one in work), progress_file) as shown:
+        parts: list[pd.DataFrame] = [_rows("", [], np.empty((0, len(settings.columns))), settings)]
+        for extracted in extract_all(work, settings, workers):
+            one = extracted.work
+            if extracted.features is None:
+                failures[one.recording.name] = extracted.failure
+            elif one.selections:
+                parts.append(_rows(one.recording.name, list(one.selections), extracted.features, settings))
+            shown.advance(len(one.selections), one.recording.name)
+        table = pd.concat(parts[1:] or parts, ignore_index=True)
+        labelled = int((table[LABEL] != "").sum())
+        write_features(out, table if labelled else table.drop(columns=LABEL))
+        failures_file = out.with_name(out.name + ".failures.json")
+        if failures:
+            write_json(failures_file, dict(sorted(failures.items())))
+            named = "; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items())[:3])
+            raise PartialFailure(f"{len(failures)} of {len(tables)} tables failed (all in {failures_file}): {named}")
+        failures_file.unlink(missing_ok=True)
+    return Extraction(len(table), len(parts) - 1, labelled)
+
+
+def label_of(selection: Selection) -> str:
+    """Return what a selection is said to be, in lower case: `validated_label`, else `Sound type`; may be empty."""
+    by_name = {name.strip().lower().replace(" ", "_"): text for name, text in selection.extra.items()}
+    return (by_name.get(LABEL, "").strip() or selection.sound_type.strip()).lower()
+
+
+def _plan(tables: list[Path], recordings: RecordingFolder) -> tuple[list[Work], dict[str, str]]:
+    work: list[Work] = []
+    failures: dict[str, str] = {}
+    for table in tables:
+        try:
+            selections = read_selections(table)
+            if selections:  # an empty table needs no recording
+                work.append(Work(table.name, recordings.find(recording_of_table(table.name)), selections))
+        except HumError as error:
+            failures[table.name] = str(error)
+    return work, failures
+
+
+def _rows(recording: str, selections: list[Selection], features: np.ndarray, settings: FeatureSettings) -> pd.DataFrame:
+    table = feature_table(recording, list(range(1, len(selections) + 1)), selections, features, settings)
+    table[LABEL] = pd.Series([label_of(one) for one in selections], dtype=object)
+    return table

@@ -1,0 +1,235 @@
+"""One run of the filter: features of every selection, the forest's verdict, filtered tables and their index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hum_rf_filter.card import card_path
+from hum_rf_filter.features import LOGIT_FEATURE, FeatureSettings
+from hum_rf_filter.filtering import filtered_row, index_entry, keep
+from hum_rf_filter.forest import Forest, load_forest
+from hum_rf_filter.forest_file import read_forest_bytes
+from hum_rf_filter.recordings import RecordingFolder
+from hum_rf_filter.run_features import features_of_run
+from hum_rf_filter.run_folder import RunFolder
+from hum_rf_filter.sources import Evaluation, Source, find_sources, read_evaluation
+from hum_shared.command import warn
+from hum_shared.config.cfg import read_cfg
+from hum_shared.config.rf import RfCfg
+from hum_shared.config.workspace import workspace_of
+from hum_shared.errors import InputError, ModelError, PartialFailure
+from hum_shared.files import sha256_file, sha256_json, write_json
+from hum_shared.index import PredictionEntry, PredictionIndex, PredictionMeta, RecordingInfo, read_index, write_index
+from hum_shared.progress import track
+from hum_shared.provenance import collect, utc_now
+from hum_shared.selections import POSTRF_COLUMNS, write_selections
+from hum_shared.stopping import StopRequest
+
+_PACKAGES = ("hum-rf-filter", "scikit-learn", "librosa", "numpy", "scipy", "soundfile")
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """What a run did."""
+
+    index_file: Path
+    n_selections: int
+    n_kept: int
+    up_to_date: bool
+
+
+def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequest | None = None) -> Filtered:
+    """Filter the selections of the run that an rf.cfg points at.
+
+    Does nothing when the outputs were made from the same tables, recordings, settings and forest. Features that
+    are there already are taken over, so that another threshold or forest costs no second extraction.
+
+    Parameters
+    ----------
+    cfg_file
+        An `rf.cfg`.
+    progress_file
+        Where progress is kept; None for nowhere.
+    stop
+        Asked between recordings whether to stop.
+
+    Raises
+    ------
+    InputError
+        When the cfg is wrong, there are no tables, or the forest does not load or fit.
+    PartialFailure
+        When some recordings failed: they stand in `postrf/failures.json`, all others are complete.
+    Stopped
+        When `stop` was asked to; finished features are kept.
+    """
+    cfg = read_cfg(cfg_file, RfCfg)
+    workspace = workspace_of(cfg_file)
+    run, model = RunFolder(workspace.resolve(cfg.run_root)), workspace.resolve(cfg.rf_model_path)
+    settings = FeatureSettings(cfg.n_fft, cfg.hop, cfg.n_mfcc, cfg.include_deltas)
+
+    with track("rf", f"{run.root.parent.name}/{run.root.name}", "selections", file=progress_file) as progress:
+        _, model_sha256 = read_forest_bytes(model, cfg.rf_model_sha256)
+        tables, evaluation = run.tables(), read_evaluation(run.evaluation_index)
+        recordings = RecordingFolder(workspace.resolve(cfg.audio_dir))
+        sources, failures = find_sources(tables, recordings, evaluation, settings)
+        progress.total = sum(len(source.rows) for source in sources)
+        inputs_sha256 = _inputs_digest(cfg, model, model_sha256, evaluation, sources)
+        done = None if failures else _finished(run, sources, inputs_sha256)
+        if done is not None:
+            progress.advance(progress.total, f"nothing to do: {run.index} is up to date")
+            return Filtered(run.index, int(progress.total), len(done.entries), up_to_date=True)
+
+        forest = load_forest(model, cfg.rf_model_sha256)
+        for line in (*forest.warnings, *_check_fit(forest, cfg, settings, model)):
+            warn(line)
+        # The index says that all below postrf belongs together; until it does, there must be none.
+        run.index.unlink(missing_ok=True)
+        features, failed = features_of_run(run, sources, settings, cfg.num_workers, progress, stop or StopRequest())
+        failures |= failed
+        filtered = [source for source in sources if source.table in features]
+        probs = _probabilities(filtered, features, forest)
+        for line in _missing_values(filtered, features, probs, forest):
+            warn(line)
+        entries = _write_filtered(run, filtered, probs, cfg.rf_threshold, evaluation)
+        run.remove_stale(source.table for source in filtered)
+        meta = _meta(cfg, model_sha256, evaluation, filtered, len(entries))
+        meta["inputs_sha256"] = None if failures else inputs_sha256
+        inputs = {source.table.name: source.digest for source in filtered}
+        meta["provenance"] = collect(_PACKAGES, cfg_sha256=cfg.digest(), inputs=inputs).model_dump(mode="json")
+        write_index(run.index, PredictionIndex(meta=PredictionMeta.model_validate(meta), entries=entries))
+        if failures:
+            write_json(run.failures, dict(sorted(failures.items())))
+            named = "; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items())[:3])
+            raise PartialFailure(f"{len(failures)} of {len(tables)} recordings failed (all in {run.failures}): {named}")
+        run.failures.unlink(missing_ok=True)
+        return Filtered(run.index, int(progress.total), len(entries), up_to_date=False)
+
+
+def _inputs_digest(
+    cfg: RfCfg, model: Path, model_sha256: str, evaluation: Evaluation, sources: Sequence[Source]
+) -> str:
+    card = card_path(model)
+    return sha256_json(
+        {
+            "tables": {source.table.name: source.digest for source in sources},
+            "evaluation": evaluation.digest(),
+            "forest": [cfg.rf_model_path, model_sha256, sha256_file(card) if card.exists() else None],
+            "settings": [cfg.rf_threshold, cfg.allow_missing_features],
+        }
+    )
+
+
+def _finished(run: RunFolder, sources: Sequence[Source], inputs_sha256: str) -> PredictionIndex | None:
+    """Return the index if everything below postrf was made from these inputs and settings."""
+    if not run.index.exists() or not run.is_complete(source.table for source in sources):
+        return None
+    try:
+        index = read_index(run.index, PredictionIndex)
+    except InputError:
+        return None  # not one of ours, or damaged: made anew
+    return index if (index.meta.model_extra or {}).get("inputs_sha256") == inputs_sha256 else None
+
+
+def _check_fit(forest: Forest, cfg: RfCfg, settings: FeatureSettings, model: Path) -> list[str]:
+    """Refuse a forest that wants features which the settings do not give; return what else is odd."""
+    missing = forest.missing((LOGIT_FEATURE, *settings.columns))
+    if missing and not cfg.allow_missing_features:
+        raise ModelError(
+            f"{model}: wants {', '.join(missing)}, which n_mfcc={cfg.n_mfcc} and "
+            f"include_deltas={str(cfg.include_deltas).lower()} do not give. Use the settings it was trained with, "
+            "or allow_missing_features=true."
+        )
+    warnings = [f"{model}: filled with the training median (0 where unknown): {', '.join(missing)}"] if missing else []
+    trained = forest.card.stft if forest.card is not None else {}
+    if trained and trained != {"n_fft": cfg.n_fft, "hop": cfg.hop}:
+        warnings.append(
+            f"{model}: trained with n_fft={trained.get('n_fft')}, hop={trained.get('hop')}, "
+            f"but rf.cfg says n_fft={cfg.n_fft}, hop={cfg.hop}; probabilities may be off"
+        )
+    return warnings
+
+
+def _probabilities(
+    sources: Sequence[Source], features: Mapping[Path, pd.DataFrame], forest: Forest
+) -> list[NDArray[np.float64]]:
+    """Return the probabilities of each source's selections; the forest is asked once, for all of them."""
+    filled = [features[source.table] for source in sources if source.rows]
+    if not filled:
+        return [np.empty(0) for _ in sources]
+    ends = np.cumsum([len(source.rows) for source in sources])
+    return np.split(forest.probabilities(pd.concat(filled, ignore_index=True)), ends[:-1])
+
+
+def _missing_values(
+    sources: Sequence[Source],
+    features: Mapping[Path, pd.DataFrame],
+    probs: Sequence[NDArray[np.float64]],
+    forest: Forest,
+) -> list[str]:
+    """Return one warning per kind of value that was not there."""
+    warnings = []
+    without_logit = sum(int(features[source.table][LOGIT_FEATURE].isna().sum()) for source in sources)
+    if without_logit and LOGIT_FEATURE in forest.columns:
+        warnings.append(
+            f"{LOGIT_FEATURE} is missing for {without_logit} selections and filled with "
+            f"{forest.medians.get(LOGIT_FEATURE, 0.0):g}; probabilities may be off"
+        )
+    empty = [
+        f"{source.recording} at {source.rows[row].selection.begin_s:g} s"
+        for source, found in zip(sources, probs, strict=True)
+        for row in np.flatnonzero(np.isnan(found)).tolist()
+    ]
+    if empty:
+        more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
+        warnings.append(f"{len(empty)} selections hold no sound and are kept unjudged: {'; '.join(empty[:3])}{more}")
+    return warnings
+
+
+def _write_filtered(
+    run: RunFolder,
+    sources: Sequence[Source],
+    probs: Sequence[NDArray[np.float64]],
+    threshold: float,
+    evaluation: Evaluation,
+) -> list[PredictionEntry]:
+    """Write the filtered tables and return the index entries, sorted by recording, then time."""
+    entries: list[PredictionEntry] = []
+    for source, found in sorted(zip(sources, probs, strict=True), key=lambda pair: pair[0].recording):
+        target = run.filtered_file(source.table)
+        kept = keep(source.selections, found, threshold)
+        write_selections(target, [filtered_row(one) for one in kept], POSTRF_COLUMNS)
+        pred_path = target.relative_to(run.root).as_posix()
+        for one in sorted(kept, key=lambda one: (one.selection.begin_s, one.selection.end_s)):
+            entry = index_entry(one, len(entries) + 1, source.recording, pred_path)
+            score = evaluation.score_max.get((entry.recording, entry.start_s, entry.end_s))
+            entries.append(entry.model_copy(update={"score_max": score}))
+    return entries
+
+
+def _meta(
+    cfg: RfCfg, model_sha256: str, evaluation: Evaluation, sources: Sequence[Source], n_entries: int
+) -> dict[str, Any]:
+    recordings: list[RecordingInfo]
+    if evaluation.recordings is not None:
+        recordings = list(evaluation.recordings.values())
+    else:
+        recordings = sorted((one.info for one in sources if one.info is not None), key=lambda info: info.name)
+    return {
+        "generated_at": utc_now(),
+        "n_preds": n_entries,
+        "n_entries": n_entries,
+        "recordings": recordings,
+        "rf_model": cfg.rf_model_path,
+        "rf_model_sha256": model_sha256,
+        "features": "all",
+        "rf_threshold": cfg.rf_threshold,
+        "stft": {"n_fft": cfg.n_fft, "hop": cfg.hop},
+        "mfcc": {"n_mfcc": cfg.n_mfcc, "include_deltas": cfg.include_deltas},
+    }

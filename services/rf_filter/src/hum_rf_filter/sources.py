@@ -1,0 +1,143 @@
+"""What a run filters: its annotation tables, each with its recording and a digest of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from hum_rf_filter import __version__
+from hum_rf_filter.features import FeatureSettings
+from hum_rf_filter.recordings import RecordingFolder
+from hum_rf_filter.tables import NumberedSelection, read_table, recording_of_table
+from hum_shared import names
+from hum_shared.audio import probe
+from hum_shared.errors import HumError
+from hum_shared.files import sha256_file, sha256_json
+from hum_shared.index import PredictionIndex, RecordingInfo, read_index
+from hum_shared.selections import Selection
+
+_SAME_LENGTH_S = 0.002  # indexes round to milliseconds
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluation/index.json` adds to the tables; empty where there is none.
+
+    Attributes
+    ----------
+    recordings
+        Every recording that was scored, by its name without audio suffix; None when the index does not say.
+    score_max
+        (recording, start, end) → the highest window score, where it is known.
+    """
+
+    recordings: Mapping[str, RecordingInfo] | None = None
+    score_max: Mapping[tuple[str | None, float, float], float | None] = field(default_factory=dict)
+
+    def info(self, stem: str) -> RecordingInfo | None:
+        """Return what the index says about a recording."""
+        return (self.recordings or {}).get(stem)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of what is passed on from here."""
+        known = None if self.recordings is None else [one.model_dump() for one in self.recordings.values()]
+        return sha256_json([known, [[*key, score] for key, score in self.score_max.items()]])
+
+
+@dataclass(frozen=True)
+class Source:
+    """One annotation table and its recording.
+
+    Attributes
+    ----------
+    table
+        The table's file.
+    rows
+        Its selections.
+    recording
+        The recording's full name.
+    path, info
+        The recording; None where an empty table's recording is gone, which does no harm.
+    digest
+        Changes with anything that features depend on: table, recording, settings, this package's version.
+    """
+
+    table: Path
+    rows: Sequence[NumberedSelection]
+    recording: str
+    path: Path | None
+    info: RecordingInfo | None
+    digest: str
+
+    @property
+    def selections(self) -> list[Selection]:
+        """The selections alone."""
+        return [row.selection for row in self.rows]
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """Read what the index of an evaluation tells beyond the tables.
+
+    Raises
+    ------
+    IndexFileError
+        When it is there and cannot be read.
+    """
+    if not path.exists():
+        return Evaluation()
+    index = read_index(path, PredictionIndex)
+    infos = index.meta.recordings
+    return Evaluation(
+        None if infos is None else {names.recording_stem(info.name): info for info in infos},
+        {(entry.recording, entry.start_s, entry.end_s): entry.score_max for entry in index.entries},
+    )
+
+
+def find_sources(
+    tables: Sequence[Path], recordings: RecordingFolder, evaluation: Evaluation, settings: FeatureSettings
+) -> tuple[list[Source], dict[str, str]]:
+    """Return what can be filtered, and the name of each recording that cannot → why.
+
+    An empty table needs no recording.
+    """
+    sources: list[Source] = []
+    failures: dict[str, str] = {}
+    for table in tables:
+        stem = recording_of_table(table.name)
+        known = evaluation.info(stem)
+        name = known.name if known is not None else stem
+        try:
+            rows = read_table(table)
+            try:
+                path = recordings.find(stem, known.name if known is not None else None)
+                info = _info(path, known)
+            except HumError:
+                if rows:
+                    raise
+                sources.append(Source(table, rows, name, None, known, _digest(table, known, settings)))
+            else:
+                sources.append(Source(table, rows, path.name, path, info, _digest(table, info, settings)))
+        except HumError as error:
+            failures[name] = str(error)
+    return sources, failures
+
+
+def _info(path: Path, known: RecordingInfo | None) -> RecordingInfo:
+    """Describe a recording.
+
+    The digest that the evaluation knows is believed when the file still has that length: digesting days of sound
+    once per variant would cost more than all features.
+    """
+    dur_s = probe(path).dur_s
+    if known is not None and known.sha256 is not None and abs(known.dur_s - dur_s) <= _SAME_LENGTH_S:
+        return known
+    origin = names.parse_recording(path.name)
+    return RecordingInfo(
+        name=path.name, tape=origin.tape, offset_s=origin.offset_s, dur_s=round(dur_s, 6), sha256=sha256_file(path)
+    )
+
+
+def _digest(table: Path, info: RecordingInfo | None, settings: FeatureSettings) -> str:
+    recording = info.sha256 if info is not None else None
+    return sha256_json([sha256_file(table), recording, asdict(settings), __version__])

@@ -1,0 +1,38 @@
+"""The resumable state of a training run: written atomically, read back exactly."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hum_shared.errors import InputError
+from hum_shared.files import atomic_path
+
+FILE_NAME = "checkpoint.pt"
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write the state atomically."""
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a state back, tensors on the CPU.
+
+    Raises
+    ------
+    InputError
+        When the file is no checkpoint of ours.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).strip().partition("\n")[0][:120]
+        raise InputError(f"{path}: not a checkpoint ({reason}). Delete it or set start_from_scratch=true.") from None
+    if not isinstance(state, dict):
+        raise InputError(f"{path}: not a checkpoint. Delete it or set start_from_scratch=true.")
+    return state

@@ -1,0 +1,84 @@
+"""Training clips: which there are, what class each is, and their audio."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from hum_shared import names
+from hum_shared.audio import Samples, probe, read_mono, resample
+from hum_shared.errors import AudioError, InputError
+from hum_shared.files import read_text
+
+Part = Literal["train", "val", "test"]
+PARTS: tuple[Part, ...] = ("train", "val", "test")
+TARGET = "target"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip of a dataset and its class."""
+
+    path: Path
+    class_name: str
+
+
+def read_part(data_dir: Path, part: Part) -> list[Clip]:
+    """Return the clips that ``<part>.csv`` of a dataset lists, in its order.
+
+    Raises
+    ------
+    InputError
+        When the list is missing or empty, or names a file that is not there or carries no class.
+    """
+    listing = data_dir / f"{part}.csv"
+    file_names = [line.strip() for line in read_text(listing).splitlines() if line.strip()]
+    if not file_names:
+        raise InputError(f"{listing}: lists no clips; training needs some in every part")
+    clips = [Clip(data_dir / name, names.class_of(name)) for name in file_names]
+    missing = [clip.path.name for clip in clips if not clip.path.is_file()]
+    if missing:
+        raise InputError(f"{listing}: {len(missing)} of {len(clips)} clips are missing, first {missing[0]}")
+    return clips
+
+
+def class_indices(clips: Sequence[Clip], num_classes: int) -> dict[str, int]:
+    """Return class name → index: with two classes `target` is 1, else in alphabetical order.
+
+    Raises
+    ------
+    InputError
+        When the classes found are not `num_classes` many, or two without `target`; lists what was found.
+    """
+    counts = Counter(clip.class_name for clip in clips)
+    found = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
+    if len(counts) != num_classes:
+        raise InputError(f"num_classes={num_classes}, but the clips are of {len(counts)}: {found}")
+    if num_classes == 2:
+        if TARGET not in counts:
+            raise InputError(f"two classes, but none is called {TARGET!r}; found: {found}")
+        other = next(name for name in counts if name != TARGET)
+        return {other: 0, TARGET: 1}
+    return {name: index for index, name in enumerate(sorted(counts))}
+
+
+def read_clip(path: Path, sample_rate: int) -> Samples:
+    """Return a clip's audio, channels averaged, at `sample_rate`; shape (n,), n ≥ 1.
+
+    Raises
+    ------
+    AudioError
+        When it cannot be read, is too short, or holds NaN or infinite samples.
+    """
+    info = probe(path)
+    audio = resample(read_mono(path), info.sample_rate, sample_rate)
+    if audio.size == 0:
+        raise AudioError(f"{path}: {info.frames} samples are too few to resample to {sample_rate} Hz")
+    if not np.isfinite(audio).all():
+        raise AudioError(f"{path}: holds NaN or infinite samples")
+    return audio

@@ -1,0 +1,143 @@
+"""The folders and files of a corpus on disk: which there are and what their headers say."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hum_shared import names
+from hum_shared.audio import probe
+from hum_shared.errors import InputError
+from hum_shared.files import sha256_file
+
+LABELLED, SEGMENTED, RAW = "labelled_recordings", "segmented", "raw_recordings"
+DATASET_PREFIX = "dataset_"
+INDEX_FILE = "corpus_index.json"
+
+Tick = Callable[[], None]
+"""Called once per file that was looked at."""
+
+
+@dataclass(frozen=True)
+class CorpusFolders:
+    """The folders of a corpus; each is None where the corpus has none."""
+
+    root: Path
+    labelled: Path | None
+    segmented: Path | None
+    raw: Path | None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording of the corpus, raw or a labelled clip.
+
+    Attributes
+    ----------
+    path
+        Relative to the corpus, with ``/``.
+    name
+        What its file name says.
+    dur_s, sample_rate
+        From the file's header.
+    sha256
+        Digest of the file; None when it was not asked for.
+    """
+
+    path: str
+    name: names.RecordingName
+    dur_s: float
+    sample_rate: int
+    sha256: str | None = None
+
+
+def find_folders(root: Path) -> CorpusFolders:
+    """Find the one folder of `root` whose name contains each of the three folder names.
+
+    Hidden folders and `dataset_*` are not looked at.
+
+    Raises
+    ------
+    InputError
+        When `root` is no folder, or two folders match.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; give the folder that holds {LABELLED}/ and {SEGMENTED}/")
+    return CorpusFolders(root, *(_the_folder(root, part) for part in (LABELLED, SEGMENTED, RAW)))
+
+
+def needed(folder: Path | None, part: str, root: Path) -> Path:
+    """Return `folder`.
+
+    Raises
+    ------
+    InputError
+        When it is None: the corpus has no folder `part`.
+    """
+    if folder is None:
+        remedy = " (a corpus of selection tables needs --from-selections)" if part == SEGMENTED else ""
+        raise InputError(f"{root}: no folder whose name contains {part!r}{remedy}")
+    return folder
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """Return the audio files in and below `folder`, sorted; hidden ones are left out."""
+    found = (path for path in folder.rglob("*") if names.is_audio(path.name) and not path.name.startswith("."))
+    return sorted(path for path in found if path.is_file())
+
+
+def read_recordings(root: Path, files: Iterable[Path], *, digests: bool, tick: Tick) -> dict[str, Recording]:
+    """Read the headers of recordings; samples are only read where digests are asked for.
+
+    Returns
+    -------
+    dict
+        Full file name → recording, in the order given.
+
+    Raises
+    ------
+    InputError
+        When two files share their full name (which is a recording's identity).
+    AudioError
+        When a file is empty, truncated or not audio.
+    """
+    found: dict[str, Recording] = {}
+    for path in files:
+        relative = path.relative_to(root).as_posix()
+        if path.name in found:
+            raise InputError(f"{root}: {found[path.name].path} and {relative} have the same name. Remove one.")
+        info = probe(path)
+        digest = sha256_file(path) if digests else None
+        found[path.name] = Recording(relative, names.parse_recording(path.name), info.dur_s, info.sample_rate, digest)
+        tick()
+    return found
+
+
+def require_writable(folder: Path, remedy: str = "Give a writable folder: --out DIR") -> None:
+    """Make `folder` if it is missing and check that files can be written into it.
+
+    Raises
+    ------
+    InputError
+        When they cannot; ends with `remedy`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}). {remedy}") from None
+
+
+def _the_folder(root: Path, part: str) -> Path | None:
+    found = sorted(
+        path
+        for path in root.iterdir()
+        if part in path.name and path.is_dir() and not path.name.startswith((".", DATASET_PREFIX))
+    )
+    if len(found) > 1:
+        listed = " and ".join(path.name for path in found)
+        raise InputError(f"{root}: {listed} both contain {part!r} in their names; only one may. Rename or move one.")
+    return found[0] if found else None

@@ -1,0 +1,61 @@
+"""Cutting a stretch of a recording into a WAV file without changing its samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import soundfile
+from scipy.io import wavfile
+
+from hum_shared.audio import probe
+from hum_shared.errors import AudioError
+
+_FLOATS = {"FLOAT": "float32", "DOUBLE": "float64"}
+_INTEGERS = {"PCM_U8": "PCM_U8", "PCM_S8": "PCM_U8", "PCM_16": "PCM_16", "PCM_24": "PCM_24", "PCM_32": "PCM_32"}
+
+
+def cut(source: Path, target: Path, start_s: float = 0.0, dur_s: float | None = None) -> None:
+    """Write part of `source` as WAV with its sample rate, channels and bit depth.
+
+    Samples are copied bit by bit. Compressed formats without a bit depth become 16 bit.
+
+    Parameters
+    ----------
+    start_s
+        Where the part starts; rounded to a sample.
+    dur_s
+        Its length; None means up to the end. A part that ends less than 50 ms behind the file's end (times are
+        rounded) is moved or cut to end there.
+
+    Raises
+    ------
+    AudioError
+        When the file cannot be read, is truncated, or ends before the part does.
+    """
+    info = probe(source)
+    first = round(start_s * info.sample_rate)
+    count = info.frames - first if dur_s is None else max(1, round(dur_s * info.sample_rate))
+    missing = first + count - info.frames
+    if missing > 0.05 * info.sample_rate:
+        raise AudioError(
+            f"{source}: is {info.dur_s:.3f} s long, but {start_s:.3f} to {start_s + count / info.sample_rate:.3f} s "
+            "are wanted. Index the corpus again (hum-trainer index-corpus)."
+        )
+    if missing > 0:
+        first = max(0, first - missing)
+        count = min(count, info.frames)
+    kind = _FLOATS.get(info.subtype, "int32")
+    try:
+        with soundfile.SoundFile(source) as sound:
+            sound.seek(first)
+            samples = sound.read(count, dtype=kind, always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{source}: cannot be decoded ({error.error_string.strip().rstrip('.')})") from None
+    if len(samples) < count:
+        raise AudioError(f"{source}: truncated: {count - len(samples)} samples are missing. Copy the file again.")
+    if info.subtype in _FLOATS:
+        # libsndfile stamps the time into float WAVs (PEAK chunk): no two runs would write the same bytes.
+        wavfile.write(target, info.sample_rate, samples)
+    else:
+        subtype = _INTEGERS.get(info.subtype, "PCM_16")
+        soundfile.write(target, samples, info.sample_rate, subtype=subtype, format="WAV")

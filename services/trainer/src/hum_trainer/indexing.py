@@ -1,0 +1,299 @@
+"""`corpus_index.json`: labels checked against their recordings and put into one index."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+
+from hum_shared import names
+from hum_shared.errors import InputError
+from hum_shared.index import CorpusEntry, CorpusIndex, CorpusMeta, Counts, Distribution, RecordingInfo
+from hum_shared.intervals import Intervals, as_intervals
+from hum_shared.provenance import collect
+from hum_trainer.corpus import (
+    LABELLED,
+    RAW,
+    SEGMENTED,
+    CorpusFolders,
+    Recording,
+    Tick,
+    audio_files,
+    find_folders,
+    needed,
+    read_recordings,
+)
+from hum_trainer.labels import LabelledHum, Problem, read_segmented
+from hum_trainer.raven_labels import read_tables
+
+LENGTH_TOLERANCE_S = 0.05
+NAME_TOLERANCE_S = 0.001  # names are rounded, mostly to milliseconds
+UNKNOWN_QUALITY = "unknown"
+
+
+@dataclass(frozen=True)
+class IndexedCorpus:
+    """A corpus index and what a person should know about it.
+
+    Attributes
+    ----------
+    index
+        Without hums that are `left_out` in `problems`.
+    problems
+        Also in the index, as `meta.problems`.
+    variants
+        (path, canonical name) of files whose names are known variants.
+    other_tapes
+        Tapes whose names do not follow the grammar: their year is 0000.
+    unlabelled
+        Recordings left out because they have no selection table.
+    """
+
+    index: CorpusIndex
+    problems: list[Problem]
+    variants: list[tuple[str, str]]
+    other_tapes: list[str]
+    unlabelled: list[str]
+
+
+def index_corpus(
+    root: Path, *, from_selections: bool = False, digests: bool = True, tick: Tick = lambda: None
+) -> IndexedCorpus:
+    """Index the corpus in `root`; nothing is written.
+
+    Parameters
+    ----------
+    from_selections
+        Take the hums from Raven selection tables instead of cut-out files. The recordings then are those in
+        the labelled recordings, else the raw recordings, else those in `root` itself.
+    digests
+        Whether to compute the SHA-256 of the labelled clips (reads them whole).
+    tick
+        Called once per audio file.
+
+    Raises
+    ------
+    InputError
+        When a needed folder is missing or two match, a file name stands twice, or there are no hums.
+    AudioError
+        When a recording cannot be read. (A cut-out hum that cannot is a problem, not an error.)
+    """
+    folders = find_folders(root)
+    raws = read_recordings(root, audio_files(folders.raw) if folders.raw else [], digests=False, tick=tick)
+    unlabelled: list[str] = []
+    if from_selections:
+        clips = read_recordings(root, _recordings_with_tables(folders), digests=digests, tick=tick)
+        hums, problems, labelled = read_tables(root, clips)
+        unlabelled = sorted(clip.path for name, clip in clips.items() if name not in labelled)
+        clips = {name: clip for name, clip in clips.items() if name in labelled}
+    else:
+        labelled_folder = needed(folders.labelled, LABELLED, root)
+        segmented = needed(folders.segmented, SEGMENTED, root)
+        clips = read_recordings(root, audio_files(labelled_folder), digests=digests, tick=tick)
+        hums, problems = read_segmented(root, segmented, tick)
+    index, more = assemble(root.resolve().name, clips, raws, hums)
+    if not index.entries:
+        reasons = (
+            f"; {len(problems) + len(more)} were left out, the first: {(problems + more)[0].message}"
+            if problems + more
+            else ""
+        )
+        raise InputError(f"{root}: a corpus without hums{reasons}")
+    problems = sorted(problems + more, key=lambda problem: (problem.file, problem.kind))
+    tapes = {clip.name.tape for clip in clips.values()} | set(raws)
+    index = index.model_copy(
+        update={
+            "meta": index.meta.model_copy(
+                update={
+                    "problems": [asdict(problem) for problem in problems],
+                    "provenance": (made := collect(["hum-trainer", "numpy", "soundfile"])).model_dump(mode="json"),
+                    "generated_at": made.created_at,
+                }
+            )
+        }
+    )
+    return IndexedCorpus(
+        index,
+        problems,
+        [*_clip_variants(clips.values()), *_hum_variants(hums)],
+        sorted(tape for tape in tapes if not names.parse_recording(tape).follows_grammar),
+        unlabelled,
+    )
+
+
+def assemble(
+    corpus_name: str, clips: Mapping[str, Recording], raws: Mapping[str, Recording], hums: Iterable[LabelledHum]
+) -> tuple[CorpusIndex, list[Problem]]:
+    """Check hums against their clips and number everything.
+
+    A hum is left out when its clip is missing, when it shares no time with it, when its cut-out file cannot
+    be read, or when another one has the same times. Uids count from 1 in the order of clip, start and end;
+    those of clips and tapes in the order of their names.
+
+    Parameters
+    ----------
+    clips, raws
+        Full file name → recording.
+
+    Returns
+    -------
+    index
+        Without provenance. Times are rounded to microseconds.
+    problems
+        In the order of `hums` sorted by clip and time.
+    """
+    clip_uids = {name: uid for uid, name in enumerate(sorted(clips), start=1)}
+    tapes = sorted({clip.name.tape for clip in clips.values()} | set(raws))
+    tape_uids = {tape: uid for uid, tape in enumerate(tapes, start=1)}
+    entries: list[CorpusEntry] = []
+    problems: list[Problem] = []
+    first_source: dict[tuple[str, float, float], str] = {}
+    for hum in sorted(hums, key=lambda hum: (hum.clip, hum.start_s, hum.end_s, hum.source)):
+        twin = first_source.setdefault((hum.clip, hum.start_s, hum.end_s), hum.source)
+        clip = clips.get(hum.clip)
+        found = _check(hum, clip, None if twin == hum.source else twin)
+        problems += found
+        if clip is None or any(problem.left_out for problem in found):
+            continue
+        raw = raws.get(clip.name.tape)
+        entries.append(
+            CorpusEntry(
+                uid=len(entries) + 1,
+                corpus_name=corpus_name,
+                hum_path=hum.hum_path,
+                clip_path=clip.path,
+                raw_path=raw.path if raw else None,
+                quality=hum.quality,
+                dur_s=round(hum.end_s - hum.start_s, 6),
+                clip_dur_s=round(clip.dur_s, 6),
+                clip_start_s=round(hum.start_s, 6),
+                clip_end_s=round(hum.end_s, 6),
+                raw_start_s=round(clip.name.offset_s + hum.start_s, 6),
+                raw_end_s=round(clip.name.offset_s + hum.end_s, 6),
+                clip_uid=clip_uids[hum.clip],
+                raw_uid=tape_uids[clip.name.tape],
+            )
+        )
+    distribution = Distribution(
+        per_clip=_counts(clip_uids.values(), [(entry.clip_uid, entry.quality) for entry in entries]),
+        per_raw=_counts(tape_uids.values(), [(entry.raw_uid, entry.quality) for entry in entries]),
+    )
+    meta = _meta(corpus_name, [clips[name] for name in clip_uids], list(raws.values()), entries)
+    return CorpusIndex(meta=meta, distribution=distribution, entries=entries), problems
+
+
+def busy_on_tapes(index: CorpusIndex) -> dict[str, Intervals]:
+    """Return for each tape where hums are (tape time), also those that are not entries because of a problem."""
+    pairs: dict[str, list[tuple[float, float]]] = {}
+    for entry in index.entries:
+        pairs.setdefault(entry.tape, []).append((entry.raw_start_s, entry.raw_end_s))
+    for problem in _problems(index):
+        if problem.tape is not None and problem.raw_start_s is not None and problem.raw_end_s is not None:
+            pairs.setdefault(problem.tape, []).append((problem.raw_start_s, problem.raw_end_s))
+    return {tape: as_intervals(found) for tape, found in pairs.items()}
+
+
+def not_indexed(root: Path, index: CorpusIndex) -> list[str]:
+    """Return the cut-out hums in `root` that the index does not know: it is older than they are."""
+    segmented = find_folders(root).segmented
+    if segmented is None or all(entry.hum_path is None for entry in index.entries):
+        return []
+    known = {entry.hum_path for entry in index.entries} | {problem.file for problem in _problems(index)}
+    found = (path.relative_to(root).as_posix() for path in audio_files(segmented))
+    return [path for path in found if path not in known]
+
+
+def _check(hum: LabelledHum, clip: Recording | None, twin: str | None) -> list[Problem]:
+    said = clip.name if clip else names.parse_recording(hum.clip)
+    start_s, end_s = round(said.offset_s + hum.start_s, 6), round(said.offset_s + hum.end_s, 6)
+
+    def problem(kind: str, message: str, *, left_out: bool) -> Problem:
+        text = f"{hum.source}: {'left out: ' if left_out else ''}{message}"
+        return Problem(kind, hum.hum_path or hum.source, text, left_out, said.tape, start_s, end_s)
+
+    if clip is None:
+        return [problem("clip missing", f"its clip {hum.clip} is missing", left_out=True)]
+    if twin is not None:
+        return [problem("duplicate", f"has the same clip and times as {twin}, which is counted", left_out=True)]
+    if hum.defect is not None:
+        return [problem("unreadable", hum.defect, left_out=True)]
+    found = []
+    if hum.end_s > clip.dur_s + NAME_TOLERANCE_S:
+        message = f"its times {hum.start_s:g}–{hum.end_s:g} s lie outside its clip of {clip.dur_s:g} s"
+        found.append(problem("outside clip", message, left_out=hum.start_s >= clip.dur_s))
+    if hum.file_dur_s is not None and abs(hum.file_dur_s - (hum.end_s - hum.start_s)) > LENGTH_TOLERANCE_S:
+        message = f"its file is {hum.file_dur_s:.3f} s long, its times say {hum.end_s - hum.start_s:.3f} s"
+        found.append(problem("length", message, left_out=False))
+    return found
+
+
+def _problems(index: CorpusIndex) -> list[Problem]:
+    return [Problem(**found) for found in (index.meta.model_extra or {}).get("problems", [])]
+
+
+def _recordings_with_tables(folders: CorpusFolders) -> list[Path]:
+    folder = folders.labelled or folders.raw
+    if folder is not None:
+        return audio_files(folder)
+    found = [path for path in audio_files(folders.root) if path.parent == folders.root]
+    if not found:
+        raise InputError(
+            f"{folders.root}: no recordings: expected a folder whose name contains {LABELLED!r} or {RAW!r}"
+        )
+    return found
+
+
+def _counts(uids: Iterable[int], hums: Sequence[tuple[int | None, int | None]]) -> dict[str, Counts]:
+    qualities: dict[int, Counter[str]] = {uid: Counter() for uid in uids}
+    for uid, quality in hums:
+        if uid is not None:
+            qualities[uid][UNKNOWN_QUALITY if quality is None else str(quality)] += 1
+    return {
+        str(uid): Counts(n_hums=counted.total(), qualities=dict(sorted(counted.items())))
+        for uid, counted in qualities.items()
+    }
+
+
+def _meta(
+    corpus_name: str, clips: Sequence[Recording], raws: Sequence[Recording], entries: Sequence[CorpusEntry]
+) -> CorpusMeta:
+    durations = {round(clip.dur_s, 3) for clip in clips}
+    recordings = [
+        RecordingInfo.model_validate(
+            {
+                "name": clip.name.name,
+                "tape": clip.name.tape,
+                "offset_s": clip.name.offset_s,
+                "dur_s": round(clip.dur_s, 6),
+                "sha256": clip.sha256,
+                "sample_rate": clip.sample_rate,
+            }
+        )
+        for clip in clips
+    ]
+    return CorpusMeta(
+        corpus_name=corpus_name,
+        n_raw_recordings=len(raws),
+        n_labelled_clips=len(clips),
+        n_hums=len(entries),
+        avg_raw_duration_h=round(fmean(raw.dur_s for raw in raws) / 3600, 6) if raws else None,
+        avg_hum_duration_s=round(fmean(entry.dur_s for entry in entries), 6) if entries else None,
+        clip_duration_s=durations.pop() if len(durations) == 1 else None,
+        avg_clip_duration_s=round(fmean(clip.dur_s for clip in clips), 6) if clips else None,
+        recordings=recordings,
+    )
+
+
+def _clip_variants(clips: Iterable[Recording]) -> list[tuple[str, str]]:
+    named = ((clip, names.canonical_clip(clip.name.name, clip.dur_s)) for clip in clips)
+    return [(clip.path, canonical) for clip, canonical in named if canonical != clip.name.name]
+
+
+def _hum_variants(hums: Iterable[LabelledHum]) -> list[tuple[str, str]]:
+    variants = []
+    for hum in hums:
+        if hum.hum_path is not None and not names.is_canonical_hum(hum.hum_path):
+            variants.append((hum.hum_path, names.format_hum(names.parse_hum(hum.hum_path))))
+    return variants

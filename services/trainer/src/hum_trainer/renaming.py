@@ -1,0 +1,61 @@
+"""Giving files whose names are known variants the names of the grammar; only done on request."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from hum_shared import names
+from hum_shared.audio import probe
+from hum_shared.errors import InputError, NameFormatError
+from hum_trainer.corpus import LABELLED, SEGMENTED, audio_files, find_folders, needed, require_writable
+
+
+def plan_renames(root: Path) -> list[tuple[Path, Path]]:
+    """Return (old path, new path) of every file of the corpus whose name is a known variant.
+
+    A hum follows its clip, and so does a raw recording whose name is the old clip's.
+
+    Raises
+    ------
+    InputError
+        When two files would get one name, or a file with the new name is there already; names both.
+    """
+    folders = find_folders(root)
+    renames: list[tuple[Path, Path]] = []
+    new_clips: dict[str, str] = {}
+    for path in audio_files(needed(folders.labelled, LABELLED, root)):
+        new_clips[path.name] = names.canonical_clip(path.name, probe(path).dur_s)
+        renames.append((path, path.with_name(new_clips[path.name])))
+    for path in audio_files(needed(folders.segmented, SEGMENTED, root)):
+        try:
+            hum = names.parse_hum(path.name)
+        except NameFormatError:
+            continue  # indexing reports it
+        clip = new_clips.get(hum.clip, hum.clip)
+        if clip != hum.clip or not names.is_canonical_hum(path.name):
+            renames.append((path, path.with_name(names.format_hum(replace(hum, clip=clip)))))
+    for path in audio_files(folders.raw) if folders.raw else []:
+        renames.append((path, path.with_name(names.parse_recording(new_clips.get(path.name, path.name)).tape)))
+    renames = [(old, new) for old, new in renames if old != new]
+    taken: dict[Path, Path] = {}
+    for old, new in renames:
+        other = taken.setdefault(new, old)
+        if other != old or new.exists():
+            rival = other if other != old else new
+            raise InputError(f"{root}: {old.name} and {rival.name} would both be named {new.name}. Remove one.")
+    return renames
+
+
+def rename(renames: list[tuple[Path, Path]]) -> None:
+    """Rename the files; the folders are checked first, so that a read-only corpus stays whole.
+
+    Raises
+    ------
+    InputError
+        When a folder cannot be written.
+    """
+    for folder in sorted({old.parent for old, _ in renames}):
+        require_writable(folder, "Leave out --rename, or work on a copy.")
+    for old, new in renames:
+        old.rename(new)

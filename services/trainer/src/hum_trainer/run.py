@@ -1,0 +1,298 @@
+"""One training run: clips to spectrograms to a trained network, its card and its curves."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hum_shared import layout, names, provenance
+from hum_shared.card import ModelCard, write_card
+from hum_shared.command import say, warn
+from hum_shared.config.cfg import read_cfg
+from hum_shared.config.training import TrainingCfg
+from hum_shared.config.workspace import workspace_of
+from hum_shared.errors import InputError
+from hum_shared.files import read_json, sha256_file, sha256_json
+from hum_shared.model.device import choose_device, describe, exact_float32, supports_bfloat16
+from hum_shared.model.front_end import DataOpts, FrontEnd
+from hum_shared.model.model_file import classifier_opts, encoder_opts, save_model, save_script
+from hum_shared.model.network import build_network
+from hum_shared.progress import track
+from hum_shared.stopping import StopRequest
+from hum_trainer.batches import HIGHEST_PITCH_SOURCE, BatchMaker
+from hum_trainer.checkpoint import FILE_NAME, load_checkpoint
+from hum_trainer.clips import PARTS, Clip, Part, class_indices, read_part
+from hum_trainer.loop import Trainer
+from hum_trainer.measures import Outcome
+from hum_trainer.spectrograms import SpectrogramStore, build_store, n_frames
+from hum_trainer.summaries import Summaries
+
+_PACKAGES = ("torch", "torchaudio", "numpy", "soundfile", "soxr")
+_FREE_TO_CHANGE = frozenset(
+    {"max_train_epochs", "cache_dir", "num_workers", "log_dir", "summary_dir", "device", "no_cuda", "debug"}
+    | {"start_from_scratch", "model_dir", "checkpoint_dir", "data_dir", "noise_dir"}
+)
+"""Settings that do not change what an epoch computes: a run may go on with others (data counts by content)."""
+_N_EXAMPLES = 8
+
+
+@dataclass(frozen=True)
+class _Folders:
+    data: Path
+    noise: Path | None
+    cache: Path | None
+    models: Path
+    checkpoints: Path
+    summaries: Path
+
+
+def run_training(cfg_path: Path, progress_file: Path | None = None) -> None:
+    """Train the network of a training cfg; see `hum-trainer run --help`.
+
+    Raises
+    ------
+    InputError
+        Bad cfg or data.
+    MachineError
+        No GPU where one was asked for, out of memory.
+    Stopped
+        On SIGUSR1 or SIGTERM, with a checkpoint from which the next run goes on exactly.
+    """
+    stop = StopRequest().install()
+    cfg = read_cfg(cfg_path, TrainingCfg)
+    folders = _folders(cfg, cfg_path)
+    clips = {part: read_part(folders.data, part) for part in PARTS}
+    classes = class_indices([clip for part in PARTS for clip in clips[part]], cfg.num_classes)
+    noise_clips = _noise_clips(folders.noise) if cfg.augmentation else []
+    settings_sha256 = _settings_digest(cfg, clips, noise_clips)
+    model_path = folders.models / layout.MODEL_FILE
+    card_path = folders.models / "model.json"
+    state = _usable_checkpoint(folders.checkpoints / FILE_NAME, cfg, settings_sha256)
+    n_rows = len(clips["train"])
+    with track("train", cfg_path.parent.name, "clips", cfg.max_train_epochs * n_rows, progress_file) as progress:
+        if state and state["finished"] and _is_complete(card_path, model_path, settings_sha256, cfg):
+            progress.message = "nothing to do: the model is up to date"
+            say(f"{progress.message}: {model_path}")
+            return
+        trainer, test = _prepare(cfg, folders, clips, noise_clips, classes, settings_sha256)
+        if state:
+            trainer.restore(state)
+            say(f"going on after {trainer.epoch} epochs and {trainer.batch} batches")
+            progress.done = trainer.epoch * n_rows
+        summaries = Summaries(folders.summaries, sorted(classes, key=lambda name: classes[name]))
+        if trainer.epoch == 0:
+            shown = torch.arange(min(_N_EXAMPLES, len(trainer.val_labels)))
+            file_names = [trainer.val.store.clips[i].path.name for i in shown.tolist()]
+            summaries.examples(trainer.val.centred(shown), file_names, 0)
+
+        def on_evaluation(epoch: int, outcome: Outcome) -> None:
+            row = trainer.history[-1]
+            progress.message = (
+                f"epoch {epoch}: loss {row['train_loss']:.4f}, validation loss {row['val_loss']:.4f}, "
+                f"accuracy {row['val_accuracy']:.3f}, F1 {row['val_f1']:.3f}"
+            )
+            say(progress.message)
+            summaries.evaluation(epoch, trainer.history, outcome)
+
+        trainer.fit(stop, progress.advance, on_evaluation)
+        trainer.use_best()
+        parts = {
+            "val": trainer.outcome(trainer.val, trainer.val_labels),
+            "test": trainer.outcome(test, _labels(test.store, classes)),
+        }
+        summaries.outcome("test", trainer.epoch, parts["test"])
+        summaries.close()
+        _write_model(model_path, card_path, cfg, trainer, classes, clips, parts)
+        measures = parts["test"].measures()
+        progress.message = f"best epoch {trainer.best_epoch}, test accuracy {measures['accuracy']:.3f}"
+        say(f"{progress.message}, F1 {measures['f1']:.3f}: {model_path}")
+
+
+def data_opts(cfg: TrainingCfg) -> DataOpts:
+    """Return the front-end settings of a cfg as the model file holds them."""
+    return DataOpts(
+        sr=cfg.sr,
+        n_fft=cfg.n_fft,
+        hop_length=cfg.hop_length,
+        n_freq_bins=cfg.n_freq_bins,
+        fmin=cfg.fmin,
+        fmax=cfg.fmax,
+        freq_compression=cfg.freq_compression,
+        min_max_norm=cfg.min_max_norm,
+        sequence_len_ms=cfg.sequence_len,
+        training_window="audio",
+    )
+
+
+def _folders(cfg: TrainingCfg, cfg_path: Path) -> _Folders:
+    resolve = workspace_of(cfg_path).resolve
+    models = resolve(cfg.model_dir)
+    return _Folders(
+        data=resolve(cfg.data_dir),
+        noise=resolve(cfg.noise_dir) if cfg.noise_dir else None,
+        cache=resolve(cfg.cache_dir) if cfg.cache_dir else None,
+        models=models,
+        checkpoints=resolve(cfg.checkpoint_dir),
+        summaries=resolve(cfg.summary_dir) if cfg.summary_dir else models.parent / "summaries",
+    )
+
+
+def _noise_clips(folder: Path | None) -> list[Clip]:
+    if folder is None:
+        return []
+    if not folder.is_dir():
+        raise InputError(f"{folder}: noise_dir is no folder")
+    found = [Clip(path, "noise") for path in sorted(folder.iterdir()) if names.is_audio(path.name)]
+    if not found:
+        raise InputError(f"{folder}: noise_dir holds no recordings")
+    return found
+
+
+def _prepare(
+    cfg: TrainingCfg,
+    folders: _Folders,
+    clips: Mapping[Part, Sequence[Clip]],
+    noise_clips: Sequence[Clip],
+    classes: Mapping[str, int],
+    settings_sha256: str,
+) -> tuple[Trainer, BatchMaker]:
+    device = choose_device(cfg.device, no_cuda=cfg.no_cuda)
+    precision = cfg.precision
+    if precision == "bfloat16" and not supports_bfloat16(device):
+        warn(f"precision=bfloat16: this {device.type} has no bfloat16 arithmetic; training in float32")
+        precision = "float32"
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    exact_float32()
+    opts = data_opts(cfg)
+    front_end = FrontEnd(opts, min_max_norm=cfg.min_max_norm)
+    window = -(-cfg.sequence_len * cfg.sr // 1000)
+    frames = n_frames(window, cfg.n_fft, cfg.hop_length)
+    reach = HIGHEST_PITCH_SOURCE if cfg.augmentation else 1
+    bins = min(cfg.n_fft // 2 + 1, int(front_end.highest_bin * reach) + 2)
+    say(f"computing spectrograms of {sum(map(len, clips.values()))} clips; {describe(device, precision)}")
+
+    def store(chosen: Sequence[Clip], *, whole: bool) -> SpectrogramStore:
+        return build_store(
+            chosen,
+            front_end,
+            window,
+            whole=whole,
+            bins=bins,
+            cache_dir=folders.cache,
+            num_workers=cfg.num_workers,
+            filter_broken=cfg.filter_broken_audio,
+            on_clip=lambda _: None,
+        )
+
+    stores = {part: store(clips[part], whole=part == "train") for part in PARTS}
+    noise = store(noise_clips, whole=True) if noise_clips else None
+    front_end = front_end.to(device)
+    makers = {
+        part: BatchMaker(stores[part], front_end, frames, noise, cfg.augmentation and part == "train") for part in PARTS
+    }
+    torch.manual_seed(cfg.seed)  # the network's first weights
+    network = build_network(
+        resnet_size=cfg.resnet,
+        max_pool=cfg.max_pool,
+        conv_kernel_size=cfg.conv_kernel_size,
+        num_classes=cfg.num_classes,
+    )
+    trainer = Trainer(
+        cfg=cfg,
+        network=network,
+        train=makers["train"],
+        train_labels=_labels(stores["train"], classes),
+        val=makers["val"],
+        val_labels=_labels(stores["val"], classes),
+        device=device,
+        precision=precision,
+        checkpoint=folders.checkpoints / FILE_NAME,
+        settings_sha256=settings_sha256,
+    )
+    return trainer, makers["test"]
+
+
+def _labels(store: SpectrogramStore, classes: Mapping[str, int]) -> torch.Tensor:
+    return torch.tensor([classes[clip.class_name] for clip in store.clips])
+
+
+def _settings_digest(cfg: TrainingCfg, clips: Mapping[Part, Sequence[Clip]], noise: Sequence[Clip]) -> str:
+    settings = {key: value for key, value in cfg.model_dump(mode="json").items() if key not in _FREE_TO_CHANGE}
+    data = {part: [[c.path.name, sha256_file(c.path)] for c in clips[part]] for part in PARTS}
+    return sha256_json([settings, data, [sha256_file(clip.path) for clip in noise]])
+
+
+def _usable_checkpoint(path: Path, cfg: TrainingCfg, settings_sha256: str) -> dict[str, Any] | None:
+    if cfg.start_from_scratch or not path.exists():
+        return None
+    state = load_checkpoint(path)
+    if state.get("settings_sha256") != settings_sha256:
+        warn(f"{path}: was made with other settings or data; training starts anew")
+        return None
+    return state
+
+
+def _is_complete(card_path: Path, model_path: Path, settings_sha256: str, cfg: TrainingCfg) -> bool:
+    if not (card_path.exists() and model_path.exists()):
+        return False
+    card = ModelCard.model_validate(read_json(card_path))
+    return (
+        card.training_data.get("settings_sha256") == settings_sha256
+        and card.training_cfg.get("max_train_epochs") == cfg.max_train_epochs
+        and card.model_sha256 == sha256_file(model_path)
+    )
+
+
+def _write_model(
+    model_path: Path,
+    card_path: Path,
+    cfg: TrainingCfg,
+    trainer: Trainer,
+    classes: Mapping[str, int],
+    clips: Mapping[Part, Sequence[Clip]],
+    parts: Mapping[str, Outcome],
+) -> None:
+    network, opts = trainer.network.cpu().eval(), data_opts(cfg)
+    if cfg.jit_save:
+        save_script(model_path, network, opts, classes, trainer.val.centred(torch.arange(1)).cpu())
+    else:
+        save_model(model_path, network, opts, classes)
+    counts = {part: dict(sorted(Counter(clip.class_name for clip in clips[part]).items())) for part in PARTS}
+    tapes = {part: sorted({_tape(clip) for clip in clips[part]}) for part in PARTS}
+    card = ModelCard(
+        model_file=model_path.name,
+        model_sha256=sha256_file(model_path),
+        encoder_opts=encoder_opts(network.encoder),
+        classifier_opts=classifier_opts(network.classifier),
+        data_opts=opts.as_dict(),
+        classes=dict(classes),
+        loads_in_original_programs=True,
+        metrics={part: outcome.measures() for part, outcome in parts.items()},
+        best_epoch=trainer.best_epoch,
+        n_epochs=trainer.epoch,
+        training_data={
+            "data_dir": cfg.data_dir,
+            "settings_sha256": trainer.settings_sha256,
+            "clips": counts,
+            "tapes": tapes,
+        },
+        training_cfg=cfg.model_dump(mode="json"),
+        seed=cfg.seed,
+        provenance=provenance.collect(_PACKAGES, cfg_sha256=cfg.digest(), seed=cfg.seed),
+    )
+    write_card(card_path, card)
+
+
+def _tape(clip: Clip) -> str:
+    """Return the tape a clip's name carries; clips of foreign names are their own."""
+    try:
+        return names.parse_dataset_clip(clip.path.name).tape_key
+    except InputError:
+        return clip.path.name
+

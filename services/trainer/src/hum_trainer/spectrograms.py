@@ -1,0 +1,172 @@
+"""Power spectrograms of all clips, computed once and kept: in memory, or in a cache that array tasks share.
+
+A clip is stored so that every window of it, at any multiple of the STFT hop, is a run of rows. This is exact:
+pre-emphasis within a window differs from that of the clip only in the window's first sample, which the
+periodic Hann window multiplies by zero.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hum_shared.audio import Samples
+from hum_shared.command import warn
+from hum_shared.errors import AudioError, InputError
+from hum_shared.files import atomic_path, sha256_file, sha256_json
+from hum_shared.model.front_end import FrontEnd
+from hum_trainer.clips import Clip, read_clip
+
+CACHE_VERSION = 1
+
+_Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class SpectrogramStore:
+    """The spectrograms of a set of clips, one behind the other.
+
+    Attributes
+    ----------
+    power
+        Shape (rows, bins), float32.
+    first, frames
+        Row at which each clip starts, and how many it has; shape (clips,), int64.
+    clips
+        The clips, in that order.
+    """
+
+    power: Tensor
+    first: Tensor
+    frames: Tensor
+    clips: Sequence[Clip]
+
+
+def build_store(
+    clips: Sequence[Clip],
+    front_end: FrontEnd,
+    window: int,
+    *,
+    whole: bool,
+    bins: int,
+    cache_dir: Path | None,
+    num_workers: int,
+    filter_broken: bool,
+    on_clip: _Progress,
+) -> SpectrogramStore:
+    """Compute, or fetch from the cache, the power spectrograms of `clips`.
+
+    Parameters
+    ----------
+    window
+        Samples that the network sees.
+    whole
+        Keep all of a clip, so that windows at random positions can be cut; else only the window at its centre.
+    bins
+        STFT bins kept, from 0.
+    num_workers
+        Threads; 0: one per CPU.
+    filter_broken
+        Leave out clips that cannot be read, with a warning, instead of failing.
+    on_clip
+        Called with the number of clips just done.
+
+    Raises
+    ------
+    AudioError
+        When a clip cannot be read (unless `filter_broken`).
+    InputError
+        When no clip is left.
+    """
+    opts = front_end.opts
+    workers = num_workers or len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(workers) as pool:
+        path = None
+        if cache_dir is not None:
+            digests = list(pool.map(lambda clip: sha256_file(clip.path), clips))
+            settings = [CACHE_VERSION, opts.sr, opts.n_fft, opts.hop_length, opts.preemphases, window, whole, bins]
+            path = cache_dir / f"{sha256_json([settings, digests, filter_broken])}.npz"
+            if path.exists():
+                on_clip(len(clips))
+                return _load(path, clips)
+
+        def compute(clip: Clip) -> NDArray[np.float32] | AudioError:
+            try:
+                audio = _placed(read_clip(clip.path, opts.sr), window, opts.hop_length, whole=whole)
+            except AudioError as error:
+                return error
+            return _power(audio, front_end, window)[:, :bins].numpy()
+
+        spectrograms: list[NDArray[np.float32]] = []
+        kept: list[int] = []
+        for index, result in enumerate(pool.map(compute, clips)):
+            if isinstance(result, AudioError):
+                if not filter_broken:
+                    raise AudioError(f"{result} (filter_broken_audio=true leaves such clips out)")
+                warn(f"{result}; left out")
+            else:
+                spectrograms.append(result)
+                kept.append(index)
+            on_clip(1)
+    if not kept:
+        raise InputError(f"none of {len(clips)} clips can be read, first {clips[0].path}")
+    frames = np.array([len(s) for s in spectrograms], dtype=np.int64)
+    power = np.concatenate(spectrograms)
+    if path is None:
+        return _store(power, frames, np.array(kept), clips)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, power=power, frames=frames, kept=np.array(kept))
+    return _load(path, clips)
+
+
+def _placed(audio: Samples, window: int, hop: int, *, whole: bool) -> Samples:
+    """Return the part of a clip to transform: its centre window, or all of it with room for every position."""
+    missing = window - audio.size
+    if not whole:
+        if missing > 0:
+            return np.pad(audio, (missing // 2, missing - missing // 2))
+        start = -missing // 2
+        return audio[start : start + window]
+    if missing > 0:  # a window may start up to `missing` samples before the clip, in steps of the hop
+        return np.pad(audio, (missing // hop * hop, missing))
+    return audio
+
+
+@torch.inference_mode()
+def _power(audio: Samples, front_end: FrontEnd, window: int) -> Tensor:
+    """Return the rows of one clip, shape (rows, bins)."""
+    samples = torch.from_numpy(audio)
+    if window < front_end.opts.n_fft:  # the front end pads each window: a row is a window of its own
+        return front_end.full_power(samples.unfold(0, window, front_end.opts.hop_length))[:, 0]
+    return front_end.full_power(samples[None])[0]
+
+
+def n_frames(window: int, n_fft: int, hop: int) -> int:
+    """Return how many STFT frames a window of `window` samples has."""
+    return 1 + max(0, math.floor((window - n_fft) / hop))
+
+
+def _store(
+    power: NDArray[np.float32], frames: NDArray[np.int64], kept: NDArray[np.int64], clips: Sequence[Clip]
+) -> SpectrogramStore:
+    first = np.cumsum(frames) - frames
+    return SpectrogramStore(
+        torch.from_numpy(power), torch.from_numpy(first), torch.from_numpy(frames), [clips[i] for i in kept.tolist()]
+    )
+
+
+def _load(path: Path, clips: Sequence[Clip]) -> SpectrogramStore:
+    try:
+        with np.load(path) as content:
+            return _store(content["power"], content["frames"], content["kept"], clips)
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise InputError(f"{path}: broken cache file ({error}). Delete it.") from None

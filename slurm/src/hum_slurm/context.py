@@ -1,0 +1,104 @@
+"""Where a command of hum-slurm works: the workspace, its settings and the site."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from hum_shared.config.workspace import WorkspaceSettings, format_settings, open_workspace, read_settings
+from hum_shared.errors import InputError
+from hum_shared.layout import Benchmark, Workspace
+from hum_slurm.plan import Plan
+from hum_slurm.site import Site, read_site
+
+_SET_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True)
+class Context:
+    """A workspace, what its `workspace.toml` says and the cluster it is meant for."""
+
+    workspace: Workspace
+    settings: WorkspaceSettings
+    site: Site
+
+    def value(self, path: Path, plan: Plan) -> str:
+        """Return `path` as a cfg or manifest value; one that would not survive a move is warned about."""
+        text = self.workspace.relative(path)
+        if Path(text).is_absolute():
+            # The workspace or the path may have been named through a link.
+            real = Workspace(self.workspace.root.resolve(), self.workspace.roots).relative(path.resolve())
+            text = text if Path(real).is_absolute() else real
+        if Path(text).is_absolute():
+            plan.warn(
+                f"{text} lies outside the workspace and its roots, so the workspace cannot be moved. "
+                f"Name its folder under [roots] in {self.workspace.settings_file.name}."
+            )
+        return text
+
+    def given(self, flag: str | None, setting: str | None) -> Path | None:
+        """Return the path a flag gives (relative to the current folder), else a setting (to the workspace)."""
+        if flag is not None and not flag.startswith("{"):
+            return Path(os.path.normpath(Path.cwd() / flag))
+        text = flag or setting
+        return None if text is None else self.workspace.resolve(text)
+
+    def start_plan(self) -> Plan:
+        """Return a plan that first makes the folder a workspace, if it is none yet."""
+        plan = Plan()
+        if not self.workspace.settings_file.exists():
+            plan.files[self.workspace.settings_file] = format_settings(self.settings)
+        return plan
+
+
+def open_context(root: Path, site_name: str | None = None) -> Context:
+    """Return the context of a workspace folder, which need not exist yet.
+
+    Parameters
+    ----------
+    root
+        The workspace.
+    site_name
+        A site's name or file (relative to the current folder); None takes the workspace's.
+
+    Raises
+    ------
+    CfgError
+        When `workspace.toml` or the site file breaks a rule; for a new workspace also when a root of the site
+        is left to be filled in.
+    """
+    root = Path(os.path.normpath(root.absolute()))
+    workspace, settings = open_workspace(root), read_settings(root)
+    site = read_site(settings.site, root) if site_name is None else read_site(site_name, Path.cwd())
+    if workspace.settings_file.exists():
+        return Context(workspace, settings, site)
+    if site.name.endswith(".toml"):
+        kept_name = workspace.relative(Path(os.path.normpath(Path.cwd() / site.name)))
+    else:
+        kept_name = site.name
+    settings = settings.model_copy(update={"site": kept_name, "roots": site.filled_roots()})
+    return Context(Workspace(root, {name: root / folder for name, folder in settings.roots.items()}), settings, site)
+
+
+def benchmark_tree(context: Context, set_name: str | None, benchmark_root: str | None = None) -> Benchmark:
+    """Return the benchmark tree that `--benchmark-root` and `--set` name.
+
+    Raises
+    ------
+    InputError
+        When the set's name could not be a folder's, or both options are given.
+    """
+    if set_name is not None and _SET_NAME.fullmatch(set_name) is None:
+        raise InputError(f"--set {set_name}: a set's name holds letters, digits, _, - and dots only")
+    if benchmark_root is None:
+        return context.workspace.benchmark(set_name)
+    if set_name is not None:
+        raise InputError("--set and --benchmark-root both name a benchmark tree; give one of them")
+    return Benchmark(context.workspace.resolve(os.path.normpath(benchmark_root)))
+
+
+def task_prefix(context: Context, benchmark: Benchmark) -> str:
+    """Return what the tasks of a set start with, so that their progress is kept apart from the benchmark's."""
+    return "" if benchmark == context.workspace.benchmark() else f"set-{benchmark.root.name}__"

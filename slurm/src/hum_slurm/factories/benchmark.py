@@ -1,0 +1,225 @@
+"""`hum-slurm benchmark`: models × variants → prediction and evaluation cfgs; one task per distinct score track."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hum_shared.config.cfg import validate
+from hum_shared.config.evaluation import EvaluationCfg
+from hum_shared.config.prediction import PredictionCfg
+from hum_shared.config.variants import BenchmarkVariant, read_benchmark_variants
+from hum_shared.errors import InputError
+from hum_shared.layout import Benchmark
+from hum_slurm.arrays import Task, plan_arrays
+from hum_slurm.context import Context, benchmark_tree, task_prefix
+from hum_slurm.factories.runs import benchmark_runs
+from hum_slurm.models import KnownModel, known_models
+from hum_slurm.plan import Plan
+from hum_slurm.recordings import existing_recordings, labelled_recordings, recordings_folder
+from hum_slurm.stages import stage
+
+SHIPPED_VARIANTS = Path(__file__).parents[1] / "variants" / "benchmark_variants.json"
+LAUNCHER = "pred_models.batch"
+CORPUS_INDEX = "corpus_index.json"
+
+_OURS = frozenset({"prediction_dir", "output_dir", "scores_dir", "threshold", "decoder"})
+
+
+def plan_benchmark(
+    context: Context,
+    *,
+    corpus_root: str | None = None,
+    variants_json: str | None = None,
+    predict_in: str | None = None,
+    set_name: str | None = None,
+    max_concurrent: int | None = None,
+    shards: int = 1,
+) -> Plan:
+    """Plan the cfgs of every model × variant, and the predict, compare and rf-train stages.
+
+    Parameters
+    ----------
+    context
+        Workspace, settings and site.
+    corpus_root
+        The corpus whose `corpus_index.json` is the ground truth; None takes the workspace's.
+    variants_json
+        The variant file; None takes the workspace's or else the shipped one.
+    predict_in
+        A recording, a folder or a glob; None takes the corpus' labelled recordings.
+    set_name
+        Writes `BENCHMARK/sets/<name>/` instead of `BENCHMARK/`.
+    max_concurrent
+        Tasks of an array that run at a time; None takes the site's, or else 15.
+    shards
+        Tasks per score track, each with its share of the recordings.
+
+    Raises
+    ------
+    InputError
+        When there is no model, no corpus or nothing to predict on, or a model fits no variant.
+    CfgError
+        When a variant breaks a rule, or a value of the site is left to be filled in.
+    """
+    plan = context.start_plan()
+    benchmark = benchmark_tree(context, set_name)
+    corpus = context.given(corpus_root, context.settings.benchmark_corpus)
+    if corpus is None:
+        raise InputError("no benchmark corpus: give --corpus-root DIR, or benchmark_corpus in workspace.toml")
+    if not corpus.is_dir():
+        raise InputError(f"{corpus}: no such corpus folder; name the right one with --corpus-root")
+    variants_path = context.given(variants_json, context.settings.benchmark_variants) or SHIPPED_VARIANTS
+    variants = read_benchmark_variants(variants_path)
+    recordings = existing_recordings(context.given(predict_in, None)) or labelled_recordings(corpus)
+    models = known_models(context.workspace)
+    cfgs = {model.name: _fitting(model, variants, variants_path, plan) for model in models}
+    input_file = context.value(recordings, plan)
+    tracks: dict[str, list[Task]] = {}
+    for model in models:
+        seen: set[str] = set()
+        tasks: list[Task] = []
+        for variant in cfgs[model.name]:
+            prediction = _prediction_cfg(context, plan, benchmark, model, variant, input_file)
+            evaluation = _evaluation_cfg(context, plan, benchmark, model, variant, variants_path)
+            cfg_path = benchmark.cfg(model.name, variant.tag, "predict")
+            plan.add_cfg(cfg_path, prediction)
+            plan.add_cfg(benchmark.cfg(model.name, variant.tag, "eval"), evaluation)
+            if prediction.output_dir not in seen:  # variants that differ in threshold or decoder share the track
+                seen.add(prediction.output_dir)
+                tasks += _track_tasks(context, plan, benchmark, model, prediction, cfg_path, shards)
+        tracks[f"pred_{model.name}.batch"] = tasks
+    plan_arrays(
+        plan,
+        context,
+        stage("predict"),
+        benchmark.jobs,
+        tracks,
+        launcher=LAUNCHER,
+        concurrency=max_concurrent,
+        default_concurrency=15,
+    )
+    planned = {(model, variant.tag) for model, fitting in cfgs.items() for variant in fitting}
+    for model_name, tag in sorted(set(benchmark_runs(benchmark)) - planned):
+        plan.warn(f"{benchmark.cfg_root / model_name / tag}: not of these models and variants; kept, and evaluated too")
+    _plan_ground_truth_stages(context, plan, benchmark, corpus, recordings)
+    option = [] if set_name is None else ["--set", set_name]
+    plan.suggest("hum-slurm", "run", "predict", "--executor", "local", *option)
+    plan.suggest("bash", benchmark.jobs.root / LAUNCHER)
+    plan.suggest("hum-slurm", "evaluation", *option)
+    return plan
+
+
+def _fitting(model: KnownModel, variants: Sequence[BenchmarkVariant], path: Path, plan: Plan) -> list[BenchmarkVariant]:
+    """Return the variants whose window is the one the model was trained with; all when that is unknown."""
+    if model.sequence_ms is None:
+        plan.warn(
+            f"{model.name}: neither a training cfg nor a model card says how it was trained; taken: the variants' "
+            f"windows, min_max_norm=false. Else put its cfg at TRAINING/cfg/{model.name}/alpaca_server.cfg."
+        )
+        return list(variants)
+    fitting = [variant for variant in variants if variant.sequence_ms == model.sequence_ms]
+    others = [variant.tag for variant in variants if variant.sequence_ms != model.sequence_ms]
+    if not fitting:
+        raise InputError(
+            f"{path}: no variant has the window of model {model.name}, {model.sequence_ms} ms; there are "
+            f"{', '.join(others)}. Add a variant with seq_len {model.sequence_ms / 1000:g}."
+        )
+    for tag in others:
+        plan.warn(f"{path}: {tag} is left out for model {model.name}, which was trained with {model.sequence_ms} ms")
+    return fitting
+
+
+def _prediction_cfg(
+    context: Context, plan: Plan, benchmark: Benchmark, model: KnownModel, variant: BenchmarkVariant, input_file: str
+) -> PredictionCfg:
+    scores = benchmark.scores(model.name, variant.sequence_ms, variant.hop_ms)
+    return PredictionCfg(
+        model_path=model.file,
+        output_dir=context.value(scores, plan),
+        log_dir=context.value(benchmark.prediction(model.name, variant.tag), plan),
+        input_file=input_file,
+        sequence_len=variant.seq_len,
+        hop=variant.hop,
+        threshold=variant.threshold,
+        jit_load=model.torchscript,
+        min_max_norm=bool(model.min_max_norm),
+        score_tail=True,
+    )
+
+
+def _evaluation_cfg(
+    context: Context, plan: Plan, benchmark: Benchmark, model: KnownModel, variant: BenchmarkVariant, path: Path
+) -> EvaluationCfg:
+    clash = sorted(_OURS & variant.decoder_settings.keys())
+    if clash:
+        raise InputError(f"{path}: {variant.tag}: {clash[0]} is set by hum-slurm benchmark itself. Remove it.")
+    scores = benchmark.scores(model.name, variant.sequence_ms, variant.hop_ms)
+    values = {
+        **variant.decoder_settings,
+        "prediction_dir": context.value(benchmark.prediction(model.name, variant.tag), plan),
+        "output_dir": context.value(benchmark.tables(model.name, variant.tag), plan),
+        "scores_dir": context.value(scores, plan),
+        "threshold": variant.threshold,
+        "decoder": variant.decoder,
+    }
+    return validate(EvaluationCfg, values, f"{path}: {variant.tag}")
+
+
+def _track_tasks(
+    context: Context,
+    plan: Plan,
+    benchmark: Benchmark,
+    model: KnownModel,
+    cfg: PredictionCfg,
+    cfg_path: Path,
+    shards: int,
+) -> list[Task]:
+    cfg_text = context.value(cfg_path, plan)
+    name = f"{task_prefix(context, benchmark)}{model.name}__{Path(cfg.output_dir).name}"
+    tasks = []
+    for number in range(1, shards + 1):
+        shard = f"__shard-{number}-of-{shards}" if shards > 1 else ""
+        command = ["hum-predictor", "run", cfg_text, *(["--shard", f"{number}/{shards}"] if shards > 1 else [])]
+        inputs = [cfg_text, cfg.model_path, cfg.input_file]
+        tasks.append(Task(name + shard, command=command, inputs=inputs, outputs=[cfg.output_dir]))
+    return tasks
+
+
+def _plan_ground_truth_stages(
+    context: Context, plan: Plan, benchmark: Benchmark, corpus: Path, recordings: Path
+) -> None:
+    """Plan `compare` and `rf-train`: one task each, both against the corpus' index."""
+    index = corpus / CORPUS_INDEX
+    if not index.is_file():
+        plan.warn(f"{index}: not there yet; compare and rf-train need it (hum-trainer index-corpus {corpus})")
+    truth, runs = context.value(index, plan), context.value(benchmark.runs, plan)
+    metrics, per_tape = context.value(benchmark.metrics, plan), context.value(benchmark.metrics_per_tape, plan)
+    prefix = task_prefix(context, benchmark)
+    compare = Task(
+        f"{prefix}compare",
+        command=[
+            "hum-evaluator",
+            "compare",
+            "--gt",
+            truth,
+            "--runs",
+            runs,
+            "--out",
+            metrics,
+            "--per-tape-out",
+            per_tape,
+        ],
+        inputs=[truth, runs],
+        outputs=[metrics, per_tape],
+    )
+    plan_arrays(plan, context, stage("compare"), benchmark.jobs, {"compare.batch": [compare]})
+    forest = context.value(context.given(None, context.settings.rf_model) or context.workspace.forest, plan)
+    audio = context.value(recordings_folder(recordings), plan)
+    train = Task(
+        f"{prefix}forest",
+        command=["hum-rf-filter", "train", "--runs", runs, "--gt", truth, "--audio-dir", audio, "--out", forest],
+        inputs=[truth, runs, audio],
+        outputs=[forest],
+    )
+    plan_arrays(plan, context, stage("rf-train"), benchmark.jobs, {"rf_train.batch": [train]})

@@ -1,0 +1,42 @@
+"""The runs of a benchmark tree: every model × variant that has an evaluation cfg, whether it was run or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hum_shared.config.cfg import read_cfg
+from hum_shared.config.prediction import PredictionCfg
+from hum_shared.errors import InputError
+from hum_shared.layout import Benchmark, Workspace
+from hum_slurm.recordings import recordings_folder
+
+
+def benchmark_runs(benchmark: Benchmark) -> list[tuple[str, str]]:
+    """Return (model, variant) of every run that has an evaluation cfg, sorted; empty without any."""
+    return sorted((path.parts[-3], path.parts[-2]) for path in benchmark.cfg_root.glob("*/*/eval.cfg"))
+
+
+def written_runs(benchmark: Benchmark) -> list[tuple[str, str]]:
+    """Return :func:`benchmark_runs`.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    runs = benchmark_runs(benchmark)
+    if not runs:
+        raise InputError(f"{benchmark.cfg_root}: no <model>/<variant>/eval.cfg. Run hum-slurm benchmark first.")
+    return runs
+
+
+def scored_folder(workspace: Workspace, benchmark: Benchmark, model: str, variant: str) -> Path:
+    """Return the folder of the recordings a run is made of, as its prediction cfg says.
+
+    Raises
+    ------
+    InputError
+        When there is no prediction cfg.
+    """
+    cfg = read_cfg(benchmark.cfg(model, variant, "predict"), PredictionCfg)
+    return recordings_folder(workspace.resolve(cfg.input_file))

@@ -1,0 +1,165 @@
+"""The local executor: rows of a manifest as subprocesses, some at a time, until all have ended or a signal comes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from hum_shared.errors import HumError, Stopped
+from hum_shared.files import write_json
+from hum_shared.layout import Jobs, Workspace
+from hum_shared.manifest import Row, runnable_command
+from hum_slurm.outcome import Ended, state_of
+from hum_slurm.progress_files import is_no_op, read_progress
+from hum_slurm.report import Report
+
+_POLL_S = 0.1
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@dataclass
+class _Running:
+    row: Row
+    process: subprocess.Popen[bytes]
+    log: IO[bytes]
+    log_path: Path
+    started_ns: int
+    told_to_stop: bool = False
+
+
+def run_rows(
+    rows: Sequence[Row], workspace: Workspace, jobs: Jobs, manifest_sha256: str, *, workers: int, report: Report
+) -> list[Ended]:
+    """Run rows as subprocesses in the workspace and return how each ended, in the order of ending.
+
+    On SIGINT, SIGTERM or SIGUSR1 the running ones are told to save their state and are waited for; the others are
+    not started. A second signal kills them. A row that fails does not keep the others from running.
+
+    Parameters
+    ----------
+    rows
+        What to run, in this order.
+    workspace, jobs
+        Where the commands run, and where their logs and outcomes go.
+    manifest_sha256
+        The digest of the manifest the rows come from; stands in the outcomes.
+    workers
+        Rows that run at a time. With more than one the CPUs are divided between them.
+    report
+        Told about every start, end and progress.
+    """
+    waiting, ended = list(rows), list[Ended]()
+    running: list[_Running] = []
+    environment = _environment(workers)
+    with _noted_signals() as signals:
+        n_heeded = 0
+        while running or (waiting and not signals):
+            while waiting and len(running) < workers and not signals:
+                row = waiting.pop(0)
+                started = _start(row, workspace, jobs, environment)
+                if isinstance(started, Ended):
+                    _note_end(started, ended, jobs, manifest_sha256, report)
+                else:
+                    running.append(started)
+                    report.started(row)
+            for one in [one for one in running if one.process.poll() is not None]:
+                running.remove(one)
+                _note_end(_finish(one, workspace), ended, jobs, manifest_sha256, report)
+            if len(signals) > n_heeded:
+                n_heeded = len(signals)
+                _stop(running, kill=n_heeded > 1)
+                report.stopping(signals[0], len(running), killed=n_heeded > 1)
+            report.refresh({one.row.task: read_progress(workspace, one.row) for one in running})
+            if running:
+                time.sleep(_POLL_S)
+    return ended
+
+
+def _start(row: Row, workspace: Workspace, jobs: Jobs, environment: dict[str, str]) -> _Running | Ended:
+    log_path = jobs.log(row.stage, row.task)
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        command = runnable_command(row, workspace)
+    except HumError as error:
+        log_path.write_text(f"error: {error}\n", encoding="utf-8")
+        return Ended(row, "failed", error.exit_code, 0.0, log_path, str(error))
+    log = log_path.open("wb")
+    process = subprocess.Popen(
+        command,
+        cwd=workspace.root,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C on the terminal reaches us alone; we pass it on, once
+    )
+    return _Running(row, process, log, log_path, time.time_ns())
+
+
+def _finish(one: _Running, workspace: Workspace) -> Ended:
+    one.log.close()
+    seconds = (time.time_ns() - one.started_ns) / 1e9
+    code = one.process.returncode
+    if one.told_to_stop and code in (-signal.SIGTERM, -signal.SIGKILL):
+        code = Stopped.exit_code  # by us: it did not listen yet, or was not given the time to save
+    state = state_of(code, nothing_to_do=is_no_op(workspace, one.row, one.started_ns))
+    reason = "" if code == 0 else _last_line(one.log_path)
+    if code < 0:
+        reason = f"killed by {signal.Signals(-code).name}" + (f"; last line: {reason}" if reason else "")
+    return Ended(one.row, state, code, seconds, one.log_path, reason)
+
+
+def _note_end(result: Ended, ended: list[Ended], jobs: Jobs, manifest_sha256: str, report: Report) -> None:
+    outcome = {"manifest_sha256": manifest_sha256, "index": result.row.index, "exit_code": result.exit_code}
+    write_json(jobs.outcome(result.row.stage, result.row.index), {**outcome, "job": "local"})
+    ended.append(result)
+    report.ended(result, len(ended))
+
+
+def _stop(running: Sequence[_Running], *, kill: bool) -> None:
+    for one in running:
+        if one.process.poll() is None:
+            one.told_to_stop = True
+            if kill:
+                os.killpg(one.process.pid, signal.SIGKILL)  # with its worker processes
+            else:
+                one.process.send_signal(signal.SIGTERM)
+
+
+@contextmanager
+def _noted_signals() -> Iterator[list[str]]:
+    """Collect the names of stop signals instead of ending on them."""
+    noted: list[str] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        noted.append(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, note) for number in _STOP_SIGNALS}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _environment(workers: int) -> dict[str, str]:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    if workers > 1:
+        threads = str(max(1, len(os.sched_getaffinity(0)) // workers))
+        environment.update(dict.fromkeys(_THREAD_VARIABLES, threads))
+    return environment
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return last.removeprefix("error: ")

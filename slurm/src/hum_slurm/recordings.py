@@ -1,0 +1,66 @@
+"""Which recordings a benchmark scores: the folder of labelled clips, or what `--predict-in` names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hum_shared.errors import InputError
+
+_WILDCARDS = frozenset("*?[")
+_LABELLED = "labelled_recordings"
+
+
+def labelled_recordings(corpus: Path) -> Path:
+    """Return the one folder of a corpus whose name contains `labelled_recordings`.
+
+    Raises
+    ------
+    InputError
+        When there is none, or more than one.
+    """
+    if not corpus.is_dir():
+        raise InputError(f"{corpus}: no such corpus folder")
+    found = sorted(folder for folder in corpus.iterdir() if folder.is_dir() and _LABELLED in folder.name)
+    if len(found) != 1:
+        listed = ", ".join(folder.name for folder in found) or "none"
+        raise InputError(
+            f"{corpus}: expected one folder whose name contains {_LABELLED}; found: {listed}. "
+            "Name the recordings with --predict-in."
+        )
+    return found[0]
+
+
+def existing_recordings(predict_in: Path | None) -> Path | None:
+    """Return `predict_in` (a recording, a folder or a glob), or None for None.
+
+    Raises
+    ------
+    InputError
+        When nothing is there.
+    """
+    if predict_in is not None and not predict_in.exists() and not _matches(predict_in):
+        raise InputError(f"{predict_in}: no such recording or folder, nor a glob that finds any; correct --predict-in")
+    return predict_in
+
+
+def recordings_folder(predict_in: Path) -> Path:
+    """Return the folder that holds what `predict_in` (a recording, a folder or a glob) names."""
+    if predict_in.is_dir():
+        return predict_in
+    return _glob_folder(predict_in) or predict_in.parent
+
+
+def _matches(pattern: Path) -> bool:
+    folder = _glob_folder(pattern)
+    return folder is not None and next(folder.glob(str(pattern.relative_to(folder))), None) is not None
+
+
+def _glob_folder(pattern: Path) -> Path | None:
+    """Return the last folder before the first wildcard; None where there is none.
+
+    A name that exists is taken as it stands, whatever characters it holds.
+    """
+    for path in [*reversed(pattern.parents), pattern]:
+        if _WILDCARDS & set(path.name) and not path.exists():
+            return path.parent
+    return None

@@ -1,0 +1,64 @@
+"""The stages that are run from a manifest: their names, what runs them and where their jobs lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hum_shared.errors import InputError
+from hum_shared.layout import Jobs, Workspace
+
+StageName = Literal["train", "predict", "rf-train", "evaluate", "rf", "cutouts", "compare"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Attributes
+    ----------
+    name
+        As on the command line.
+    service
+        The service that runs its tasks: also the name of its image.
+    factory
+        The `hum-slurm` command that writes its manifest.
+    """
+
+    name: StageName
+    service: str
+    factory: str
+
+
+_ALL: dict[StageName, Stage] = {
+    stage.name: stage
+    for stage in (
+        Stage("train", "trainer", "training"),
+        Stage("predict", "predictor", "benchmark"),
+        Stage("rf-train", "rf_filter", "benchmark"),
+        Stage("evaluate", "evaluator", "evaluation"),
+        Stage("rf", "rf_filter", "rf"),
+        Stage("cutouts", "evaluator", "cutouts"),
+        Stage("compare", "evaluator", "benchmark"),
+    )
+}
+
+
+def stage(name: StageName) -> Stage:
+    """Return the stage called `name`."""
+    return _ALL[name]
+
+
+def stage_jobs(workspace: Workspace, name: StageName, set_name: str | None = None) -> Jobs:
+    """Return the `jobs/` folder of a stage, in the main benchmark or in one of its sets.
+
+    Raises
+    ------
+    InputError
+        When a set is named for the training, which has none.
+    """
+    if name != "train":
+        return workspace.benchmark(set_name).jobs
+    if set_name is not None:
+        raise InputError(f"train has no sets (--set {set_name}); leave --set out")
+    return workspace.training_jobs

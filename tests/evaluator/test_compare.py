@@ -1,0 +1,257 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from hum_evaluator.compare import Rules, compare, write_rows
+from hum_shared.errors import InputError
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "metrics.json"
+TAPE, OTHER = "387_20201207_cut.wav", "Ä 'weide' $1.v2_20201208_cut.wav"
+CLIP, NEXT_CLIP = f"{TAPE}_0_900.wav", f"{TAPE}_900_1800.wav"
+
+
+def recording(name, tape, offset_s=0.0, dur_s=900.0):
+    return {"name": name, "tape": tape, "offset_s": offset_s, "dur_s": dur_s}
+
+
+def call(uid, clip, tape_start_s, tape_end_s, offset_s=0.0, quality=2):
+    return {
+        "uid": uid,
+        "clip_path": f"labelled_recordings/{clip}",
+        "quality": quality,
+        "dur_s": tape_end_s - tape_start_s,
+        "clip_start_s": tape_start_s - offset_s,
+        "clip_end_s": tape_end_s - offset_s,
+        "raw_start_s": tape_start_s,
+        "raw_end_s": tape_end_s,
+    }
+
+
+def prediction(uid, name, start_s, end_s, **more):
+    entry = {"uid": uid, "pred_path": "evaluation/annotations/x.txt", "tape": TAPE, "recording": name}
+    return {**entry, "start_s": start_s, "end_s": end_s, "dur_s": end_s - start_s, **more}
+
+
+def write_truth(root, entries, recordings=None):
+    path = root / "corpus_index.json"
+    meta = {} if recordings is None else {"recordings": recordings}
+    path.write_text(json.dumps({"meta": meta, "entries": entries}), encoding="utf-8")
+    return path
+
+
+def write_run(root, entries, recordings=None, model="m", variant="v", layer="evaluation"):
+    path = root / "runs" / model / variant / layer / "index.json"
+    path.parent.mkdir(parents=True)
+    meta = {} if recordings is None else {"recordings": recordings}
+    path.write_text(json.dumps({"meta": meta, "entries": entries}), encoding="utf-8")
+
+
+def compared(root, **rules):
+    return compare(root / "corpus_index.json", root / "runs", Rules(**rules))
+
+
+def read_csv(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def assert_rows(found, expected):
+    assert len(found) == len(expected)
+    for row, wanted in zip(found, expected, strict=True):
+        for column, value in wanted.items():
+            if column.startswith("f1_q"):  # the originals' own; not ours
+                continue
+            if value is None or isinstance(value, str):
+                assert row[column] == (value or "")
+            else:
+                assert float(row[column]) == pytest.approx(value, abs=1e-9), column
+
+
+@pytest.mark.parametrize("matching", ["greedy", "optimal"])
+def test_the_golden_benchmark_gives_the_golden_tables(tmp_path, matching):
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    (tmp_path / "corpus_index.json").write_text(json.dumps(golden["gt"]), encoding="utf-8")
+    folder = tmp_path / "runs/m/v/evaluation"
+    folder.mkdir(parents=True)
+    (folder / "index.json").write_text(json.dumps(golden["pred"]), encoding="utf-8")
+    found = compared(tmp_path, matching=matching)
+    write_rows(tmp_path / "metrics.csv", found.runs, per_tape=False)
+    write_rows(tmp_path / "tapes.csv", found.tapes, per_tape=True)
+    assert_rows(read_csv(tmp_path / "metrics.csv"), golden["metrics"])
+    assert_rows(read_csv(tmp_path / "tapes.csv"), golden["per_tape"])
+    assert found.warnings == []
+
+
+def test_clips_with_an_offset_match_in_tape_time(tmp_path):
+    write_truth(tmp_path, [call(1, NEXT_CLIP, 910.0, 911.0, offset_s=900)])
+    write_run(tmp_path, [prediction(1, NEXT_CLIP, 10.0, 11.0)], variant="names")
+    write_run(tmp_path, [prediction(1, NEXT_CLIP, 10.0, 11.0, tape_start_s=910.0, tape_end_s=911.0)], variant="times")
+    table = f"evaluation/annotations/{TAPE}_900_1800_predict_output.log.annotation.result.txt"
+    write_run(tmp_path, [prediction(1, None, 10.0, 11.0, pred_path=table)], variant="tables")
+    write_run(tmp_path, [prediction(1, None, 10.0, 11.0, tape=NEXT_CLIP)], variant="old tapes")
+    write_run(tmp_path, [prediction(1, None, 910.0, 911.0)], variant="plain")
+    assert [row["tp"] for row in compared(tmp_path).runs] == [1] * 5
+
+
+def test_rows_are_sorted_by_model_variant_and_layer(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    for model, variant, layer in [("b", "x", "postrf"), ("b", "x", "evaluation"), ("a b", "$y", "evaluation")]:
+        write_run(tmp_path, [], model=model, variant=variant, layer=layer)
+    found = compared(tmp_path)
+    assert [(row["model"], row["variant"], row["layer"]) for row in found.runs] == [
+        ("a b", "$y", "evaluation"),
+        ("b", "x", "evaluation"),
+        ("b", "x", "postrf"),
+    ]
+    assert found.notes == ["no postrf index, layer left out: a b/$y"]
+
+
+@pytest.mark.parametrize(("layer", "count"), [("evaluation", 1), ("postrf", 0)])
+def test_only_the_wanted_layer_is_compared(tmp_path, layer, count):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    write_run(tmp_path, [], variant="v", layer="evaluation")
+    write_run(tmp_path, [], variant="w", layer="postrf")
+    found = compared(tmp_path, layers=(layer,))
+    assert [(row["variant"], row["layer"]) for row in found.runs] == [("vw"[1 - count], layer)]
+
+
+def test_a_run_without_predictions_is_a_row(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    write_run(tmp_path, [], [recording(CLIP, TAPE)])
+    found = compared(tmp_path)
+    write_rows(tmp_path / "m.csv", found.runs, per_tape=False)
+    (row,) = read_csv(tmp_path / "m.csv")
+    assert (row["n_gt"], row["n_pred"], row["fn"], row["precision"], row["f1"]) == ("1", "0", "1", "0.0", "0.0")
+    assert (row["mean_dstart_ms"], row["mean_dend_ms"], row["pearson_calls"]) == ("", "", "")
+    assert found.warnings == []
+
+
+def test_noise_rows_of_an_index_are_no_predictions(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    write_run(tmp_path, [prediction(1, CLIP, 0, 1, label="Noise"), prediction(2, CLIP, 1, 2, label="target")])
+    assert compared(tmp_path).runs[0]["n_pred"] == 1
+
+
+def test_every_tape_has_a_row_also_those_without_calls_or_predictions(tmp_path):
+    empty = "388_20201207_cut.wav"
+    known = [recording(CLIP, TAPE), recording(OTHER, OTHER), recording(empty, empty)]
+    write_truth(tmp_path, [call(1, CLIP, 1, 2), call(2, CLIP, 5, 6)], known)
+    write_run(tmp_path, [prediction(1, CLIP, 1, 2), prediction(2, OTHER, 1, 2, tape=OTHER)], known)
+    found = compared(tmp_path)
+    assert [(row["tape"], row["n_gt"], row["n_pred"]) for row in found.tapes] == [
+        (TAPE, 2, 1),
+        (empty, 0, 0),
+        (OTHER, 0, 1),
+    ]
+    assert found.runs[0]["pearson_calls"] == pytest.approx(0.5)
+    assert found.warnings == []
+
+
+def test_predictions_in_unknown_recordings_are_counted_and_named(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    write_run(tmp_path, [prediction(1, CLIP, 1, 2), prediction(2, OTHER, 1, 2, tape=OTHER)])
+    found = compared(tmp_path)
+    assert (found.runs[0]["n_pred"], found.runs[0]["fp"]) == (2, 1)
+    assert [row["tape"] for row in found.tapes] == [TAPE, OTHER]
+    (warning,) = found.warnings
+    assert OTHER in warning
+
+
+def test_predictions_in_unknown_recordings_can_be_left_out(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    write_run(tmp_path, [prediction(1, CLIP, 1, 2), prediction(2, OTHER, 1, 2, tape=OTHER)])
+    found = compared(tmp_path, unknown="ignore")
+    assert (found.runs[0]["n_pred"], found.runs[0]["fp"]) == (1, 0)
+    assert [row["tape"] for row in found.tapes] == [TAPE]
+
+
+@pytest.mark.parametrize(("unknown", "tapes"), [("count", [TAPE, OTHER]), ("ignore", [TAPE])])
+def test_an_unknown_tape_without_predictions_counts_like_one_with_some(tmp_path, unknown, tapes):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    write_run(tmp_path, [prediction(1, CLIP, 1, 2)], [recording(CLIP, TAPE), recording(OTHER, OTHER)])
+    assert [row["tape"] for row in compared(tmp_path, unknown=unknown).tapes] == tapes
+
+
+@pytest.mark.parametrize("rules", [{"unknown": "error"}, {"strict": True}])
+def test_predictions_in_unknown_recordings_can_be_refused(tmp_path, rules):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    write_run(tmp_path, [prediction(2, OTHER, 1, 2, tape=OTHER)])
+    with pytest.raises(InputError, match="does not know"):
+        compared(tmp_path, **rules)
+
+
+def test_a_clip_of_a_known_tape_that_was_not_labelled_is_unknown(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)], [recording(CLIP, TAPE)])
+    write_run(tmp_path, [prediction(1, NEXT_CLIP, 1, 2), prediction(2, TAPE, 1, 2)])
+    (warning,) = compared(tmp_path).warnings
+    assert "1 predictions" in warning
+    assert NEXT_CLIP in warning
+
+
+def test_calls_in_recordings_that_were_never_scored_are_refused_by_name(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2), call(2, NEXT_CLIP, 901, 902, offset_s=900)])
+    write_run(tmp_path, [prediction(1, CLIP, 1, 2)], [recording(CLIP, TAPE)])
+    with pytest.raises(InputError, match="never scored") as caught:
+        compared(tmp_path)
+    assert NEXT_CLIP in str(caught.value)
+    assert f"{CLIP}," not in str(caught.value)
+
+
+def test_calls_that_were_never_scored_count_as_missed_when_allowed(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2), call(2, NEXT_CLIP, 901, 902, offset_s=900)])
+    write_run(tmp_path, [prediction(1, CLIP, 1, 2)], [recording(CLIP, TAPE)])
+    found = compared(tmp_path, allow_missing=True)
+    assert (found.runs[0]["tp"], found.runs[0]["fn"]) == (1, 1)
+    assert len(found.warnings) == 1
+
+
+def test_scoring_the_whole_tape_scores_its_clips(tmp_path):
+    write_truth(tmp_path, [call(1, NEXT_CLIP, 901, 902, offset_s=900)], [recording(NEXT_CLIP, TAPE, 900)])
+    write_run(tmp_path, [prediction(1, TAPE, 901, 902)], [recording(TAPE, TAPE, 0, 7200)])
+    found = compared(tmp_path)
+    assert (found.runs[0]["tp"], found.warnings) == (1, [])
+
+
+def test_all_refusals_are_told_at_once(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    for variant in ("one", "two"):
+        write_run(tmp_path, [], [], variant=variant)
+    with pytest.raises(InputError, match=r"2 problems: m/one .*m/two"):
+        compared(tmp_path)
+
+
+def test_a_run_without_index_is_left_out_with_a_warning(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    write_run(tmp_path, [])
+    (tmp_path / "runs/m/later/prediction").mkdir(parents=True)
+    found = compared(tmp_path)
+    assert len(found.runs) == 1
+    assert found.warnings == ["m/later: no evaluation or postrf index: left out"]
+
+
+def test_no_runs_are_bad_input(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    with pytest.raises(InputError, match="no such folder"):
+        compared(tmp_path)
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(InputError, match="no runs"):
+        compared(tmp_path)
+    (tmp_path / "runs/m/v").mkdir(parents=True)
+    with pytest.raises(InputError, match="no index to compare"):
+        compared(tmp_path)
+
+
+@pytest.mark.parametrize("iou", [0, -0.1, 1.01, float("nan")])
+def test_an_iou_that_is_none_is_refused(iou):
+    with pytest.raises(InputError, match="--iou"):
+        Rules(min_iou=iou)
+
+
+def test_the_same_runs_give_the_same_bytes(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    write_run(tmp_path, [prediction(1, CLIP, 1.1, 2)])
+    for name in ("one.csv", "two.csv"):
+        write_rows(tmp_path / name, compared(tmp_path).tapes, per_tape=True)
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()

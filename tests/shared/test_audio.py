@@ -1,0 +1,192 @@
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from hum_shared import audio
+from hum_shared.errors import AudioError
+
+RATE = 8000
+
+
+def _noise(frames: int = 4000, channels: int = 1, seed: int = 0) -> NDArray[np.float32]:
+    samples = np.random.default_rng(seed).uniform(-0.5, 0.5, (frames, channels))
+    return samples.astype(np.float32)
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
+
+
+def _wav(samples: NDArray[np.int16], before: bytes = b"", data_size: int | None = None) -> bytes:
+    """Return a mono 16-bit WAV with chunks before the data and any size in the header."""
+    size = samples.nbytes if data_size is None else data_size
+    form = struct.pack("<HHIIHH", 1, 1, RATE, RATE * 2, 2, 16)
+    body = b"WAVE" + _chunk(b"fmt ", form) + before + b"data" + struct.pack("<I", size) + samples.tobytes()
+    return b"RIFF" + struct.pack("<I", len(body) if data_size is None else 0xFFFFFFFF) + body
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "step"),
+    [
+        ("wav", "PCM_16", 2**-15),
+        ("wav", "PCM_24", 2**-23),
+        ("wav", "PCM_32", 2**-24),
+        ("wav", "FLOAT", 0.0),
+        ("wav", "PCM_U8", 2**-7),
+        ("flac", "PCM_16", 2**-15),
+        ("aiff", "PCM_24", 2**-23),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_lossless_formats_keep_the_samples(
+    tmp_path: Path, suffix: str, subtype: str, step: float, channels: int
+) -> None:
+    path = tmp_path / f"Grüne Weide $1 'a'.b.{suffix}"
+    samples = _noise(channels=channels)
+    soundfile.write(path, samples, RATE, subtype=subtype)
+    assert audio.probe(path) == audio.AudioInfo(4000, RATE, channels, subtype)
+    np.testing.assert_allclose(audio.read_frames(path), samples, atol=step)
+    np.testing.assert_allclose(audio.read_mono(path), samples.mean(axis=1), atol=step)
+    np.testing.assert_array_equal(audio.read_frames(path, 100, 250), audio.read_frames(path)[100:250])
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "mp3"])
+def test_lossy_formats_are_read_in_blocks_as_in_one_piece(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(3 * RATE) / RATE)
+    soundfile.write(path, tone, RATE)
+    whole = audio.read_mono(path)
+    assert whole.size == audio.probe(path).frames
+    assert np.abs(np.fft.rfft(whole)).argmax() * RATE / whole.size == pytest.approx(440, abs=1)
+    np.testing.assert_allclose(np.concatenate(list(audio.mono_blocks(path, 0.7))), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "mp3"])
+def test_any_part_of_a_lossy_recording_equals_that_of_the_whole(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    t = np.arange(8 * 44_100) / 44_100
+    soundfile.write(path, 0.5 * np.sin(2 * np.pi * (200 + 100 * t) * t), 44_100)
+    whole = audio.read_mono(path)
+    for start in range(0, 7 * 44_100, 20_011):
+        np.testing.assert_allclose(audio.read_mono(path, start, start + 9000), whole[start : start + 9000], atol=1e-4)
+
+
+def test_a_range_beyond_the_file_is_clamped(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", _noise(100), RATE)
+    assert audio.read_frames(tmp_path / "a.wav", -10, 20).shape == (20, 1)
+    assert audio.read_frames(tmp_path / "a.wav", 90, 200).shape == (10, 1)
+    assert audio.read_frames(tmp_path / "a.wav", 300, 400).shape == (0, 1)
+    assert audio.read_frames(tmp_path / "a.wav", 50, 20).shape == (0, 1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(1, 3000),
+    st.integers(1, 2),
+    st.floats(0.0001, 0.5),
+    st.sampled_from([(8000, None), (8000, 8000), (8000, 16000), (48000, 32000), (44100, 48000), (48000, 16000)]),
+)
+def test_blocks_joined_equal_the_whole(
+    tmp_path_factory: pytest.TempPathFactory, frames: int, channels: int, block_s: float, rates: tuple[int, int | None]
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "blocks.wav"
+    rate, target_rate = rates
+    soundfile.write(path, _noise(frames, channels, seed=frames), rate, subtype="FLOAT")
+    blocks = list(audio.mono_blocks(path, block_s, target_rate))
+    whole = audio.resample(audio.read_mono(path), rate, target_rate or rate)
+    assert all(block.size for block in blocks)
+    np.testing.assert_allclose(np.concatenate([*blocks, np.empty(0, np.float32)]), whole, atol=1e-6)
+    assert whole.size == audio.resampled_length(frames, rate, target_rate or rate)
+
+
+def test_resampling_keeps_a_tone_and_its_place() -> None:
+    t = np.arange(48000) / 48000
+    tone = np.sin(2 * np.pi * 500 * t).astype(np.float32)
+    resampled = audio.resample(tone, 48000, 16000)
+    np.testing.assert_allclose(resampled[1000:-1000], tone[::3][1000:-1000], atol=1e-3)
+    assert audio.resample(np.empty(0, np.float32), 48000, 16000).size == 0
+
+
+def test_what_is_no_recording_is_named(tmp_path: Path) -> None:
+    cases = {
+        "empty.wav": (b"", "empty file"),
+        "zeros.wav": (b"\0" * 4096, "not readable as audio"),
+        "text.wav": (b"Begin time (s)\tEnd time (s)\n", "not readable as audio"),
+        "half header.wav": (_wav(np.zeros(10, np.int16))[:30], "not readable as audio"),
+        "text.flac": (b"hello", "not readable as audio"),
+        "text.mp3": (b"hello hello hello", "not readable as audio"),
+        "headerless.raw": (b"\0" * 100, "not readable as audio"),
+        "no samples.wav": (_wav(np.zeros(0, np.int16)), "holds no samples"),
+    }
+    for name, (content, message) in cases.items():
+        (tmp_path / name).write_bytes(content)
+        for read in (audio.probe, audio.read_mono, lambda path: list(audio.mono_blocks(path, 1))):
+            with pytest.raises(AudioError, match=message) as caught:
+                read(tmp_path / name)
+            assert str(tmp_path / name) in str(caught.value)
+    with pytest.raises(AudioError, match="no such file"):
+        audio.probe(tmp_path / "none.wav")
+    with pytest.raises(AudioError, match="is a folder"):
+        audio.probe(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "flac", "rf64"])
+def test_a_truncated_recording_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    soundfile.write(path, _noise(20_000), RATE, format=suffix.upper(), subtype="PCM_16")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    for read in (audio.read_mono, lambda path: list(audio.mono_blocks(path, 0.5))):
+        with pytest.raises(AudioError, match=r"truncated|cannot be decoded|not readable"):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    ("written_as", "named"), [("WAV", "a.flac"), ("FLAC", "a.wav"), ("OGG", "a.wav"), ("WAV", "a.x")]
+)
+def test_a_wrong_suffix_does_not_matter(tmp_path: Path, written_as: str, named: str) -> None:
+    soundfile.write(tmp_path / named, _noise(), RATE, format=written_as)
+    assert audio.probe(tmp_path / named).frames == 4000
+    assert audio.read_mono(tmp_path / named).size == 4000
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nan_is_refused_with_its_place(tmp_path: Path, bad: float) -> None:
+    samples = _noise(4000, 2)
+    samples[3000, 1] = bad
+    soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"NaN or infinite sample at 0.375 s"):
+        list(audio.mono_blocks(tmp_path / "a.wav", 0.1, 16000))
+
+
+def test_silence_is_a_recording(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(100), RATE)
+    np.testing.assert_array_equal(audio.read_mono(tmp_path / "a.wav"), np.zeros(100))
+
+
+def test_chunks_of_odd_length_before_the_samples(tmp_path: Path) -> None:
+    samples = np.arange(-50, 50, dtype=np.int16)
+    path = tmp_path / "a.wav"
+    path.write_bytes(_wav(samples, before=_chunk(b"note", b"odd") + _chunk(b"LIST", b"INFOx")))
+    np.testing.assert_array_equal(audio.read_mono(path), samples / np.float32(32768))
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(AudioError, match="truncated: 10 bytes"):
+        audio.probe(path)
+
+
+def test_a_streamed_wav_ends_where_the_file_ends(tmp_path: Path) -> None:
+    samples = np.arange(-50, 50, dtype=np.int16)
+    (tmp_path / "a.wav").write_bytes(_wav(samples, data_size=0xFFFFFFFF))
+    assert audio.probe(tmp_path / "a.wav").frames == 100
+    np.testing.assert_array_equal(np.concatenate(list(audio.mono_blocks(tmp_path / "a.wav", 0.001))), samples / 32768)
+
+
+def test_a_chunk_after_the_samples_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(_wav(np.ones(99, np.int16)) + _chunk(b"LIST", b"INFO"))
+    assert audio.probe(tmp_path / "a.wav").frames == 99

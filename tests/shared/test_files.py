@@ -1,0 +1,136 @@
+import hashlib
+import math
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hum_shared import files
+from hum_shared.errors import InputError
+
+HOSTILE = ["a b.txt", "it's.txt", 'say "moo".txt', "$HOME.txt", "Grün.tar.gz", "a.b.c.txt", "ü" * 120 + ".txt"]
+
+
+@pytest.fixture
+def small_files_only() -> Iterator[None]:
+    """Let writes beyond 4 KiB fail, as a full disk would (Python ignores SIGXFSZ)."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_file_appears_whole_under_any_name(tmp_path: Path, name: str) -> None:
+    target = tmp_path / "new folder" / name
+    with files.atomic_path(target) as temporary:
+        temporary.write_text("whole")
+        assert not target.exists()
+        assert temporary.suffix == target.suffix
+    assert target.read_text() == "whole"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_failure_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "x.txt"
+    target.write_text("old")
+
+    def fail() -> None:
+        with files.atomic_path(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("in between")
+
+    with pytest.raises(RuntimeError, match="in between"):
+        fail()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.usefixtures("small_files_only")
+def test_a_full_disk_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "x.txt"
+    target.write_text("old")
+    with pytest.raises(OSError, match="File too large"):
+        files.write_text(target, "x" * 10_000)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        files.write_text(tmp_path / "x.txt", "")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_in_place_of_the_folder_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    for target in (tmp_path / "out" / "x.txt", tmp_path / "out" / "deeper" / "x.txt"):
+        with pytest.raises(InputError, match="a file is in the way"):
+            files.write_text(target, "")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_folder_in_place_of_the_file_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        files.write_text(tmp_path / "x.txt", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.txt"]
+
+
+@given(st.text(st.characters(exclude_characters="\r\ufeff", exclude_categories=["Cs"])))
+def test_text_round_trip(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "text.txt"
+    files.write_text(path, text)
+    assert files.read_text(path) == text
+
+
+def test_text_has_unix_line_ends_and_is_read_with_any(tmp_path: Path) -> None:
+    files.write_text(tmp_path / "x.txt", "a\nb\n")
+    assert (tmp_path / "x.txt").read_bytes() == b"a\nb\n"
+    (tmp_path / "x.txt").write_bytes(b"\xef\xbb\xbfa\r\nb\r")
+    assert files.read_text(tmp_path / "x.txt") == "a\nb\n"
+
+
+def test_json_is_readable_and_exact(tmp_path: Path) -> None:
+    files.write_json(tmp_path / "x.json", {"tape": "Grün.wav", "start_s": 0.1})
+    assert (tmp_path / "x.json").read_text("utf-8") == '{\n  "tape": "Grün.wav",\n  "start_s": 0.1\n}\n'
+    assert files.read_json(tmp_path / "x.json") == {"tape": "Grün.wav", "start_s": 0.1}
+
+
+def test_json_refuses_nan_and_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "x.json", {"p": math.nan})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reading_says_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text('{"a": 1,\n}')
+    (tmp_path / "latin.txt").write_bytes(b"gr\xfcn")
+    with pytest.raises(InputError, match=r"bad.json line 2 column 1: not JSON"):
+        files.read_json(tmp_path / "bad.json")
+    with pytest.raises(InputError, match=r"latin.txt: not UTF-8 text \(byte 2\)"):
+        files.read_text(tmp_path / "latin.txt")
+    with pytest.raises(InputError, match="no such file"):
+        files.read_text(tmp_path / "none.txt")
+    with pytest.raises(InputError, match="no such file"):
+        files.read_text(tmp_path / "latin.txt" / "below a file")
+    with pytest.raises(InputError, match="is a folder"):
+        files.read_text(tmp_path)
+
+
+def test_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
+    content = os.urandom((1 << 22) + 17)  # longer than one read
+    (tmp_path / "x").write_bytes(content)
+    assert files.sha256_file(tmp_path / "x") == hashlib.sha256(content).hexdigest()
+
+
+def test_digest_of_json_does_not_depend_on_order() -> None:
+    assert files.sha256_json({"a": 1, "b": [1, 2]}) == files.sha256_json({"b": [1, 2], "a": 1})
+    assert files.sha256_json({"a": 1}) != files.sha256_json({"a": 2})

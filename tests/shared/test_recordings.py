@@ -1,0 +1,45 @@
+import pytest
+
+from hum_shared.errors import AudioError, InputError
+from hum_shared.recordings import RecordingFolder
+
+HOSTILE = "Ä weide.v2 'x' $HOME [1].wav"
+
+
+def put(*paths):
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_a_recording_is_found_below_the_folder_by_its_whole_name(tmp_path):
+    put(tmp_path / "deep er" / HOSTILE, tmp_path / f"x{HOSTILE}", tmp_path / f"{HOSTILE}_0_900.wav")
+    found = RecordingFolder(tmp_path).find(HOSTILE.removesuffix(".wav"))
+    assert found == tmp_path / "deep er" / HOSTILE
+
+
+def test_the_full_name_tells_twins_apart(tmp_path):
+    put(tmp_path / "a.wav", tmp_path / "a.flac")
+    assert RecordingFolder(tmp_path).find("a", "a.flac") == tmp_path / "a.flac"
+    with pytest.raises(AudioError, match=r"a\.flac.*a\.wav"):
+        RecordingFolder(tmp_path).find("a")
+
+
+def test_a_missing_recording_is_named(tmp_path):
+    put(tmp_path / "a.wav.txt")
+    with pytest.raises(AudioError, match=r"no recording a\.wav"):
+        RecordingFolder(tmp_path).find("a", "a.wav")
+
+
+def test_linked_folders_are_searched_once_also_in_a_circle(tmp_path):
+    put(tmp_path / "real/a.wav")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/link").symlink_to(tmp_path / "real")
+    (tmp_path / "folder/second link").symlink_to(tmp_path / "real")
+    (tmp_path / "real/back").symlink_to(tmp_path / "folder")
+    assert RecordingFolder(tmp_path / "folder").find("a").name == "a.wav"
+
+
+def test_what_is_no_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        RecordingFolder(tmp_path / "nowhere")

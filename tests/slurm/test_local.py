@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from hum_shared.files import read_json
+from hum_shared.layout import Workspace
+from hum_slurm.local import run_rows
+from hum_slurm.outcome import Ended
+from hum_slurm.report import Report
+from support.slurm_workspace import HOSTILE, stand_in_path, stand_in_rows, write_manifest
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.setenv("PATH", stand_in_path(tmp_path / "bin"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "77")
+    root = tmp_path / HOSTILE
+    root.mkdir()
+    return Workspace(root)
+
+
+def run(workspace: Workspace, *endings: str, workers: int = 1) -> tuple[list[Ended], str]:
+    rows = stand_in_rows(*endings)
+    shown = io.StringIO()
+    with Report(len(rows), Console(file=shown, soft_wrap=True, markup=False, highlight=False)) as report:
+        ended = run_rows(rows, workspace, workspace.benchmark().jobs, "d" * 64, workers=workers, report=report)
+    return ended, shown.getvalue()
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 20
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert path.exists()
+
+
+def signal_when(path: Path, *numbers: signal.Signals) -> threading.Thread:
+    """Signal this process once `path` is there; again for every further signal once the first was passed on."""
+
+    def send() -> None:
+        wait_for(path)
+        os.kill(os.getpid(), numbers[0])
+        for number in numbers[1:]:
+            wait_for(path.with_name("told"))
+            os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    return thread
+
+
+def test_exit_codes_become_states_and_a_failure_does_not_keep_the_others_from_running(workspace: Workspace) -> None:
+    ended, _ = run(workspace, "0", "2", "3", "noop", "1", "75")
+    assert [one.state for one in ended] == ["done", "failed", "partial", "skipped", "failed", "stopped"]
+
+
+def test_rows_run_in_the_workspace_and_their_output_goes_to_their_log(workspace: Workspace) -> None:
+    ended, _ = run(workspace, "2")
+    text = (workspace.root / "BENCHMARK/jobs/job_logs/evaluate_task 0.log").read_text()
+    assert text == f"ran in {workspace.root} threads 77\nerror: it ended 2\n"
+    assert (ended[0].reason, ended[0].exit_code) == ("it ended 2", 2)
+
+
+def test_every_row_reports_its_start_and_end_in_a_line(workspace: Workspace) -> None:
+    _, shown = run(workspace, "0", "2")
+    lines = shown.splitlines()
+    assert lines[0] == "evaluate task 0: started"
+    assert lines[1].startswith("[1/2] evaluate task 0: done in ")
+    assert lines[3].startswith("[2/2] evaluate task 1: failed in ")
+    assert "(exit 2): it ended 2; see " in lines[3]
+    assert len(lines) == 4
+
+
+def test_an_old_report_of_nothing_to_do_does_not_count(workspace: Workspace) -> None:
+    run(workspace, "noop")
+    rows = stand_in_rows("0")
+    rows[0] = rows[0].model_copy(update={"command": ["stand-in", "0"]})
+    jobs = workspace.benchmark().jobs
+    old = workspace.progress_file("evaluate", "task 0")
+    os.utime(old, (0, 0))
+    with Report(1, Console(file=io.StringIO())) as report:
+        assert run_rows(rows, workspace, jobs, "d", workers=1, report=report)[0].state == "done"
+
+
+def test_outcomes_are_recorded_with_the_manifest_they_belong_to(workspace: Workspace) -> None:
+    run(workspace, "0", "3")
+    assert read_json(workspace.benchmark().jobs.outcome("evaluate", 1)) == {
+        "manifest_sha256": "d" * 64,
+        "index": 1,
+        "exit_code": 3,
+        "job": "local",
+    }
+
+
+def test_workers_share_the_threads(workspace: Workspace) -> None:
+    run(workspace, "0", "0", workers=2)
+    threads = max(1, len(os.sched_getaffinity(0)) // 2)
+    text = workspace.benchmark().jobs.log("evaluate", "task 1").read_text()
+    assert text.splitlines()[0].endswith(f"threads {threads}")
+
+
+def test_a_program_that_is_not_installed_fails_its_row_alone(workspace: Workspace) -> None:
+    rows = [
+        row.model_copy(update={"command": ["no-such"]}) if row.index == 0 else row for row in stand_in_rows("0", "0")
+    ]
+    with Report(2, Console(file=io.StringIO())) as report:
+        ended = run_rows(rows, workspace, workspace.benchmark().jobs, "d", workers=1, report=report)
+    assert [(one.state, one.exit_code) for one in ended] == [("failed", 1), ("done", 0)]
+    assert "no-such is neither in" in ended[0].log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_lets_the_running_row_save_and_starts_no_other(workspace: Workspace, number: signal.Signals) -> None:
+    thread = signal_when(workspace.root / "ready", number)
+    ended, shown = run(workspace, "listen", "0")
+    thread.join()
+    assert [one.state for one in ended] == ["stopped"]
+    assert (workspace.root / "told").read_text() == "SIGTERM"
+    assert f"{number.name}: 1 tasks are told to save and stop" in shown
+
+
+def test_a_second_signal_kills_what_does_not_listen(workspace: Workspace) -> None:
+    thread = signal_when(workspace.root / "ready", signal.SIGTERM, signal.SIGTERM)
+    ended, shown = run(workspace, "deaf")
+    thread.join()
+    assert [one.state for one in ended] == ["stopped"]
+    assert "SIGTERM again: 1 tasks killed" in shown
+
+
+def test_signals_mean_what_they_did_before_once_the_run_is_over(workspace: Workspace) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    run(workspace, "0")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_command_line_runs_a_stage_and_ends_as_its_worst_row(workspace: Workspace, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from hum_slurm.cli import main; main()", "run", "evaluate", "--executor", "local"]
+    command += ["--workspace", str(workspace.root)]
+    expected = {("0", "noop"): 0, ("0", "3"): 3, ("3", "2", "0"): 2, ("2", "1"): 1, ("75", "2"): 75, ("137",): 1}
+    for endings, code in expected.items():
+        write_manifest(workspace.benchmark().jobs, stand_in_rows(*endings))
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert ran.returncode == code, ran.stderr
+        if endings == ("3", "2", "0"):
+            assert ran.stdout.splitlines()[-1] == "done 1, failed 1, skipped 0, partial 1 (of 3)"
+            assert "task 1 ended 2 (it ended 2), see " in ran.stderr
+    only = subprocess.run([*command, "--only", "0"], capture_output=True, text=True, check=False)
+    assert only.stdout.splitlines()[-1].endswith("(of 1)")

@@ -1,0 +1,103 @@
+import shutil
+
+import pytest
+
+from hum_shared.selections import Selection, write_selections
+from hum_trainer.indexing import index_corpus
+from hum_trainer.raven_labels import quality_of, recording_of
+from support.corpora import make_corpus
+
+RECORDINGS = ["a.wav", "a.b.wav", "a.wav_10_20.wav", "Stall Süd.flac"]
+
+
+@pytest.mark.parametrize(
+    ("table", "recording"),
+    [
+        ("a.txt", "a.wav"),
+        ("a.Table.1.selections.txt", "a.wav"),
+        ("a.b.Table.1.selections.txt", "a.b.wav"),
+        ("a.wav.selections.txt", "a.wav"),
+        ("a.wav_10_20.Table.1.selections.txt", "a.wav_10_20.wav"),
+        ("a_predict_output.log.annotation.result.txt", "a.wav"),
+        ("Stall Süd.txt", "Stall Süd.flac"),
+        ("a1.txt", None),
+        ("README.txt", None),
+    ],
+)
+def test_a_table_belongs_to_the_longest_recording_name_it_starts_with(table, recording):
+    assert recording_of(table, RECORDINGS) == recording
+
+
+@pytest.mark.parametrize(
+    ("selection", "quality"),
+    [
+        (Selection(0, 1, extra={"Quality": "3"}), 3),
+        (Selection(0, 1, extra={"q": "Q2"}), 2),
+        (Selection(0, 1, extra={"Q": ""}, comments="q1"), 1),
+        (Selection(0, 1, comments="laut, Q3!"), 3),
+        (Selection(0, 1, sound_type="hum_Q2"), 2),
+        (Selection(0, 1, comments="quality: 1"), 1),
+        (Selection(0, 1, comments="Q20"), None),
+        (Selection(0, 1, comments="seq3"), None),
+        (Selection(0, 1), None),
+    ],
+)
+def test_quality_comes_from_a_column_or_the_text(selection, quality):
+    assert quality_of(selection) == quality
+
+
+def tables_corpus(root):
+    """Turn the corpus in `root` into one with tables beside its clips; returns its hums."""
+    hums = make_corpus(root)
+    shutil.rmtree(root / "segmented")
+    for clip in sorted({hum.clip for hum in hums}):
+        rows = [
+            Selection(h.start_s, h.end_s, sound_type="hum", comments=f"Q{h.quality}") for h in hums if h.clip == clip
+        ]
+        rows.append(Selection(0, 0.05, sound_type="noise"))
+        write_selections(root / "labelled_recordings" / f"{clip.removesuffix('.wav')}.Table.1.selections.txt", rows)
+    return hums
+
+
+def test_tables_give_the_entries_that_cut_out_hums_give(tmp_path):
+    make_corpus(tmp_path / "cut" / "c")
+    tables_corpus(tmp_path / "tables" / "c")
+    from_files = index_corpus(tmp_path / "cut" / "c").index
+    from_tables = index_corpus(tmp_path / "tables" / "c", from_selections=True).index
+    expected = [entry.model_copy(update={"hum_path": None}) for entry in from_files.entries]
+    assert from_tables.entries == expected
+    assert from_tables.meta.recordings == from_files.meta.recordings
+
+
+def test_a_recording_without_table_is_left_out_and_one_with_an_empty_table_is_not(tmp_path):
+    hums = tables_corpus(tmp_path)
+    first, second = sorted({hum.clip for hum in hums})[:2]
+    (tmp_path / "labelled_recordings" / f"{first.removesuffix('.wav')}.Table.1.selections.txt").unlink()
+    write_selections(tmp_path / "labelled_recordings" / f"{second.removesuffix('.wav')}.Table.1.selections.txt", [])
+    indexed = index_corpus(tmp_path, from_selections=True)
+    recordings = {recording.name for recording in indexed.index.meta.recordings}
+    assert indexed.unlabelled == [f"labelled_recordings/{first}"]
+    assert first not in recordings
+    assert second in recordings
+    assert len(indexed.index.entries) == 16
+
+
+def test_tables_and_recordings_may_lie_in_one_plain_folder(tmp_path):
+    make_corpus(tmp_path / "whole", tapes=["Süd.v2.wav"])
+    (tmp_path / "flat").mkdir()
+    shutil.move(tmp_path / "whole" / "raw_recordings" / "Süd.v2.wav", tmp_path / "flat")
+    write_selections(tmp_path / "flat" / "Süd.v2.txt", [Selection(1, 2)])
+    (tmp_path / "flat" / "README.txt").write_text("no table")
+    indexed = index_corpus(tmp_path / "flat", from_selections=True)
+    (entry,) = indexed.index.entries
+    assert (entry.clip_path, entry.quality, entry.raw_start_s) == ("Süd.v2.wav", None, 1)
+    assert not indexed.problems
+
+
+def test_a_table_without_recording_and_a_row_without_length_are_named(tmp_path):
+    hums = tables_corpus(tmp_path)
+    write_selections(tmp_path / "verwaist.txt", [Selection(1, 2)])
+    write_selections(tmp_path / f"{hums[0].clip.removesuffix('.wav')}.Table.2.selections.txt", [Selection(3, 3)])
+    messages = " ".join(problem.message for problem in index_corpus(tmp_path, from_selections=True).problems)
+    assert "verwaist.txt" in messages
+    assert "Table.2.selections.txt selection 1" in messages
