@@ -94,7 +94,7 @@ def read_features(path: Path) -> pd.DataFrame:
         When the file cannot be read as CSV, or has no `wave_file` or `selection`.
     """
     try:
-        table = pd.read_csv(path, dtype={WAVE_FILE: object, LABEL: object}, float_precision="round_trip")
+        table = pd.read_csv(path, dtype={WAVE_FILE: object, LABEL: object})
     except FileNotFoundError:
         raise TableError(f"{path}: no such file. Write it with hum-rf-filter extract.") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, IsADirectoryError) as error:

@@ -1,0 +1,143 @@
+"""The whole pipeline in one go, by the same commands that a user types: steps -1 to 7 of the README.
+
+Without a corpus two are made up: one to train on, one with other tapes to compare on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RF_SET = "rf_training"
+"""The set in which the forest's candidates are found: the training tapes, apart from the benchmark's."""
+
+
+def main() -> None:
+    """Parse the command line and run every step; a failing step ends the demo with its exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", type=Path, help="training corpus; default: made up")
+    parser.add_argument("--benchmark-corpus", type=Path, help="corpus to compare on; default: made up")
+    parser.add_argument("--cfg", type=Path, default=HERE / "demo_paddock.json", help="variants, see demo_*.json")
+    parser.add_argument("--out", type=Path, default=HERE.parent / "demo", help="workspace to fill")
+    options = parser.parse_args()
+    if (options.corpus is None) != (options.benchmark_corpus is None):
+        parser.error("give both --corpus and --benchmark-corpus, or neither")
+    demo = Demo(options.out.resolve(), json.loads(options.cfg.read_text(encoding="utf-8")))
+    started = time.monotonic()
+    demo.write_settings(options.corpus, options.benchmark_corpus)
+    demo.run()
+    demo.explain(time.monotonic() - started)
+
+
+class Demo:
+    """One workspace and the commands that fill it."""
+
+    def __init__(self, workspace: Path, settings: dict[str, object]) -> None:
+        self.workspace, self.settings = workspace, settings
+        self.training = workspace / "data" / "training_corpus"
+        self.benchmark = workspace / "data" / "benchmark_corpus"
+        self.made_up = False
+
+    def write_settings(self, corpus: Path | None, benchmark_corpus: Path | None) -> None:
+        """Write the variant files and `workspace.toml`, and link or plan the corpora."""
+        self.workspace.mkdir(parents=True, exist_ok=True)
+        for name in ("dataset_prep", "train_variants", "benchmark_variants"):
+            text = json.dumps(self.settings[name], indent=2) + "\n"
+            (self.workspace / f"{name}.json").write_text(text, encoding="utf-8")
+        if corpus is None or benchmark_corpus is None:
+            self.made_up = True
+        else:
+            self._link(corpus, self.training)
+            self._link(benchmark_corpus, self.benchmark)
+        (self.workspace / "workspace.toml").write_text(
+            'site = "local-test"\n'
+            'training_corpus = "data/training_corpus"\n'
+            'benchmark_corpus = "data/benchmark_corpus"\n'
+            'train_variants = "train_variants.json"\n'
+            'benchmark_variants = "benchmark_variants.json"\n'
+            'rf_model = "TRAINING/rf/forest.skops"\n',
+            encoding="utf-8",
+        )
+
+    def run(self) -> None:
+        """Run all steps."""
+        if self.made_up:
+            self._step("make up two paddocks: 4 tapes to train on, 3 others to compare on")
+            synthesise = ["hum-trainer", "synthesise-corpus"]
+            self._call(*synthesise, "data/training_corpus", "--tapes", "4", "--minutes", "3", "--seed", "1")
+            self._call(
+                *synthesise, "data/benchmark_corpus", "--tapes", "3", "--minutes", "3", "--seed", "2",
+                "--first-animal", "500",
+            )  # fmt: skip
+        self._step("-1  index the corpora, cut the training dataset")
+        self._call("hum-trainer", "index-corpus", "data/training_corpus")
+        self._call("hum-trainer", "index-corpus", "data/benchmark_corpus")
+        self._call("hum-trainer", "prepare", "data/training_corpus", "--config", "dataset_prep.json")
+        self._step("0-1 write the training cfgs, train the networks")
+        self._call("hum-slurm", "training")
+        self._stage("train")
+        self._step("2-5 score the training tapes, decode, train the forest on what was found there")
+        self._call("hum-slurm", "benchmark", "--corpus-root", "data/training_corpus", "--set", RF_SET)
+        self._call("hum-slurm", "evaluation", "--set", RF_SET)
+        for stage in ("predict", "evaluate", "rf-train"):
+            self._stage(stage, "--set", RF_SET)
+        self._step("2-5 score the benchmark tapes, decode")
+        self._call("hum-slurm", "benchmark")
+        self._call("hum-slurm", "evaluation")
+        self._stage("predict")
+        self._stage("evaluate")
+        self._step("6   filter the selections with the forest")
+        self._call("hum-slurm", "rf")
+        self._stage("rf")
+        self._step("7   compare every model × variant × layer with the ground truth")
+        self._call(
+            "hum-evaluator", "compare", "--gt", "data/benchmark_corpus/corpus_index.json", "--runs", "BENCHMARK/runs",
+            "--layer", "both", "--out", "BENCHMARK/metrics.csv", "--per-tape-out", "BENCHMARK/metrics_per_tape.csv",
+        )  # fmt: skip
+
+    def explain(self, seconds: float) -> None:
+        """Say where everything lies and how to look at it."""
+        run = next((self.workspace / "BENCHMARK" / "runs").glob("*/*"))
+        table = next((run / "postrf" / "annotations").glob("*.txt"))
+        recording = table.name.removesuffix("_predict_output.log.annotation.result.txt")
+        clips = self.benchmark / "labelled_recordings"
+        print(f"\ndone in {seconds / 60:.1f} minutes; run it again and only what is missing is done")
+        print(f"  metrics      {self.workspace}/BENCHMARK/metrics.csv, and per tape metrics_per_tape.csv")
+        print(f"  networks     {self.workspace}/TRAINING/runs/models/<model>/models/ANIMAL-SPOT.pk")
+        print(f"  score tracks {self.workspace}/BENCHMARK/scores/<model>/")
+        print(f"  selections   {self.workspace}/BENCHMARK/runs/<model>/<variant>/{{evaluation,postrf}}/annotations/")
+        print("in Raven: File > Open Sound Files…, then File > Open Selection Table…, for example")
+        print(f"  {clips}/{recording}.wav")
+        print(f"  {table}")
+
+    def _stage(self, stage: str, *options: str) -> None:
+        self._call("hum-slurm", "run", stage, "--executor", "local", *options)
+
+    def _call(self, *command: str) -> None:
+        print(f"$ {shlex.join(command)}", flush=True)
+        program = Path(sys.executable).parent / command[0]
+        done = subprocess.run([str(program), *command[1:]], cwd=self.workspace, check=False)
+        if done.returncode != 0:
+            print(f"demo: {shlex.join(command)} ended with exit code {done.returncode}", file=sys.stderr)
+            sys.exit(done.returncode)
+
+    def _step(self, title: str) -> None:
+        print(f"\n== {title}", flush=True)
+
+    def _link(self, source: Path, target: Path) -> None:
+        """Mirror a corpus by links, so that nothing is written into the user's folder."""
+        target.mkdir(parents=True, exist_ok=True)
+        for folder in source.resolve().iterdir():
+            link = target / folder.name
+            if folder.is_dir() and not folder.name.startswith("dataset_") and not link.exists():
+                link.symlink_to(folder, target_is_directory=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,304 @@
+"""A run of the filter, on real files."""
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hum_rf_filter.run import run_filter
+from hum_shared.errors import AudioError, InputError, ModelError, PartialFailure, Stopped
+from hum_shared.files import read_json, sha256_file
+from hum_shared.index import PredictionEntry, PredictionIndex, PredictionMeta, RecordingInfo, read_index, write_index
+from hum_shared.layout import table_file
+from hum_shared.selections import Selection, read_selections
+from hum_shared.stopping import StopRequest
+from support.rf_run import SETTINGS, tonal_forest, write_recording, write_rf_cfg, write_table
+
+CLIP = "a b'c\"$d ü.v2_20201207_cut.wav_100.5_120.wav"
+TAPE = "a b'c\"$d ü.v2_20201207_cut.wav"
+HUM, NOISE = (2.0, 3.0), (5.0, 6.0)
+
+
+@dataclass
+class Case:
+    workspace: Path
+    run: Path
+    forest: Path
+    cfg: Path
+
+    @property
+    def index(self) -> dict:
+        return read_json(self.run / "postrf" / "index.json")
+
+    def files(self) -> dict[str, bytes]:
+        return {str(p.relative_to(self.run)): p.read_bytes() for p in (self.run / "postrf").rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    """One clip with a hum and a stretch of noise, both selected by the network."""
+    run = tmp_path / "runs" / "my model" / "len400_hop050_th90"
+    write_recording(tmp_path / "audio" / CLIP, [HUM])
+    rows = [
+        Selection(*HUM, 0, 4000, "target", "nice one", 1.5, {"Observer": "Müller"}),
+        Selection(*NOISE, 0, 4000, "target", "", 0.25, {"Observer": ""}),
+    ]
+    write_table(run, CLIP, rows)
+    forest = tonal_forest(tmp_path / "forest ü.skops")
+    return Case(tmp_path, run, forest, write_rf_cfg(tmp_path, run, forest))
+
+
+def test_selections_below_the_threshold_are_dropped_and_the_rest_renumbered(case: Case) -> None:
+    write_table(case.run, CLIP, [Selection(*NOISE, 0, 4000, "target"), Selection(*HUM, 0, 4000, "target")])
+    done = run_filter(case.cfg)
+    assert (done.n_selections, done.n_kept) == (2, 1)
+    table = table_file(case.run / "postrf" / "annotations", CLIP)
+    header, row = table.read_text().splitlines()
+    assert header.split("\t")[-3:] == ["CNN logit (mean)", "Sound type", "Comments"]
+    assert row.split("\t")[:1] == ["1"]
+    assert row.split("\t")[3:5] == ["2", "3"]
+
+
+def test_a_persons_columns_and_comments_stay(case: Case) -> None:
+    run_filter(case.cfg)
+    (kept,) = read_selections(table_file(case.run / "postrf" / "annotations", CLIP))
+    prob = case.index["entries"][0]["rf_prob"]
+    assert kept.comments == f"nice one; rf_prob={prob:.6f}"
+    assert kept.extra == {"Observer": "Müller"}
+    assert kept.cnn_logit_mean == 1.5
+
+
+def test_the_features_of_all_selections_are_written(case: Case) -> None:
+    run_filter(case.cfg)
+    (path,) = (case.run / "postrf" / "features_py").iterdir()
+    assert path.name == table_file(Path(), CLIP).name.removesuffix(".txt") + ".features_all.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["wave_file", "selection", "cnn_logit_mean", *SETTINGS.columns]
+    assert [row[:3] for row in rows[1:]] == [[CLIP, "1", "1.5"], [CLIP, "2", "0.25"]]
+
+
+def test_the_index_names_settings_forest_and_entries(case: Case) -> None:
+    run_filter(case.cfg)
+    meta, (entry,) = case.index["meta"], case.index["entries"]
+    assert meta["rf_model_sha256"] == sha256_file(case.forest)
+    assert meta["rf_model"] == str(case.forest)
+    assert (meta["features"], meta["rf_threshold"], meta["n_entries"], meta["n_preds"]) == ("all", 0.4, 1, 1)
+    assert meta["stft"] == {"n_fft": 512, "hop": 256}
+    assert meta["mfcc"] == {"n_mfcc": 13, "include_deltas": True}
+    (info,) = meta["recordings"]
+    assert (info["name"], info["tape"], info["offset_s"], info["dur_s"]) == (CLIP, TAPE, 100.5, 10)
+    assert info["sha256"] == sha256_file(case.workspace / "audio" / CLIP)
+    assert entry.pop("rf_prob") >= 0.4
+    assert entry == {
+        "uid": 1,
+        "pred_path": table_file(Path("postrf/annotations"), CLIP).as_posix(),
+        "tape": TAPE,
+        "recording": CLIP,
+        "start_s": 2.0,
+        "end_s": 3.0,
+        "dur_s": 1.0,
+        "tape_start_s": 102.5,
+        "tape_end_s": 103.5,
+        "label": "target",
+        "cnn_logit_mean": 1.5,
+        "score_max": None,
+    }
+
+
+def test_what_only_the_evaluation_knows_is_passed_on(case: Case) -> None:
+    empty = RecordingInfo(name="empty.wav", tape="empty.wav", offset_s=0, dur_s=7.5, sha256="ab")
+    entry = PredictionEntry(
+        uid=1, pred_path="x", tape=TAPE, recording=CLIP, start_s=2, end_s=3, dur_s=1, score_max=0.99
+    )
+    index = PredictionIndex(meta=PredictionMeta(recordings=[empty]), entries=[entry])
+    write_index(case.run / "evaluation" / "index.json", index)
+    run_filter(case.cfg)
+    assert case.index["meta"]["recordings"] == [empty.model_dump()]
+    assert case.index["entries"][0]["score_max"] == 0.99
+
+
+def test_entries_are_sorted_by_recording_then_time(case: Case) -> None:
+    write_recording(case.workspace / "audio" / "A.wav", [HUM])
+    write_table(case.run, "A.wav", [Selection(2.5, 3, sound_type="target"), Selection(*HUM, sound_type="target")])
+    run_filter(case.cfg)
+    assert [(one["uid"], one["recording"], one["start_s"]) for one in case.index["entries"]] == [
+        (1, "A.wav", 2.0),
+        (2, "A.wav", 2.5),
+        (3, CLIP, 2.0),
+    ]
+
+
+def test_a_second_run_does_nothing_and_says_so(case: Case) -> None:
+    run_filter(case.cfg)
+    before = case.files()
+    progress = case.workspace / "progress.json"
+    assert run_filter(case.cfg, progress).up_to_date
+    assert case.files() == before
+    assert json.loads(progress.read_text())["message"].startswith("nothing to do")
+    assert json.loads(progress.read_text())["state"] == "done"
+
+
+def test_two_runs_from_nothing_write_the_same_bytes_but_time_and_host(case: Case) -> None:
+    run_filter(case.cfg)
+    first, first_index = case.files(), case.index
+    for path in (case.run / "postrf").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    run_filter(case.cfg)
+    second, second_index = case.files(), case.index
+    for index in (first_index, second_index):
+        del index["meta"]["generated_at"], index["meta"]["provenance"]
+    assert first_index == second_index
+    assert {k: v for k, v in first.items() if "index" not in k} == {k: v for k, v in second.items() if "index" not in k}
+
+
+@pytest.mark.parametrize("change", ["table", "recording", "threshold", "forest", "output"])
+def test_any_change_makes_the_next_run_work(case: Case, change: str) -> None:
+    run_filter(case.cfg)
+    if change == "table":
+        write_table(case.run, CLIP, [Selection(*HUM, 0, 4000, "target")])
+    elif change == "recording":
+        write_recording(case.workspace / "audio" / CLIP, [HUM], seed=1)
+    elif change == "threshold":
+        write_rf_cfg(case.workspace, case.run, case.forest, rf_threshold=0.5)
+    elif change == "forest":
+        tonal_forest(case.forest, SETTINGS.columns)
+    else:
+        table_file(case.run / "postrf" / "annotations", CLIP).unlink()
+    assert not run_filter(case.cfg).up_to_date
+    assert run_filter(case.cfg).up_to_date
+
+
+def test_another_threshold_does_not_extract_again(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_filter(case.cfg)
+
+    def never(*_: object) -> None:
+        raise AudioError("read again")
+
+    monkeypatch.setattr("hum_rf_filter.extraction.recording_features", never)
+    write_rf_cfg(case.workspace, case.run, case.forest, rf_threshold=0)
+    assert run_filter(case.cfg).n_kept == 2
+
+
+def test_an_empty_table_gives_empty_results_even_without_its_recording(case: Case) -> None:
+    write_table(case.run, CLIP, [])
+    write_table(case.run, "gone.wav", [])
+    assert run_filter(case.cfg).n_kept == 0
+    assert read_selections(table_file(case.run / "postrf" / "annotations", "gone.wav")) == []
+    for path in (case.run / "postrf" / "features_py").iterdir():
+        assert path.read_text().count("\n") == 1
+    assert case.index["entries"] == []
+    assert [one["name"] for one in case.index["meta"]["recordings"]] == [CLIP]
+    assert run_filter(case.cfg).up_to_date
+
+
+def test_an_empty_segment_is_kept_unjudged_with_a_warning(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    write_table(case.run, CLIP, [Selection(*HUM, 0, 4000), Selection(50, 51, 0, 4000, comments="late")])
+    run_filter(case.cfg)
+    judged, unjudged = case.index["entries"]
+    assert judged["rf_prob"] is not None
+    assert unjudged["rf_prob"] is None
+    kept = read_selections(table_file(case.run / "postrf" / "annotations", CLIP))
+    assert kept[1].comments == "late; rf_prob="
+    assert "1 selections hold no sound" in capsys.readouterr().err
+
+
+def test_missing_and_broken_recordings_are_named_and_the_others_done(case: Case) -> None:
+    write_table(case.run, "gone.wav", [Selection(0, 1)])
+    write_table(case.run, "broken.wav", [Selection(0, 1)])
+    (case.workspace / "audio" / "broken.wav").write_bytes(b"no sound")
+    with pytest.raises(PartialFailure, match="2 of 3 recordings failed"):
+        run_filter(case.cfg)
+    failures = read_json(case.run / "postrf" / "failures.json")
+    assert sorted(failures) == ["broken", "gone"]
+    assert "no recording gone" in failures["gone"]
+    assert [one["recording"] for one in case.index["entries"]] == [CLIP]
+    with pytest.raises(PartialFailure):  # tried again, not taken for done
+        run_filter(case.cfg)
+    write_recording(case.workspace / "audio" / "gone.wav")
+    write_recording(case.workspace / "audio" / "broken.wav")
+    assert not run_filter(case.cfg).up_to_date
+    assert not (case.run / "postrf" / "failures.json").exists()
+
+
+def test_a_recording_that_breaks_while_it_is_read_is_named(case: Case) -> None:
+    import soundfile
+
+    sound = np.zeros(8000, dtype=np.float32)
+    sound[4000] = np.inf
+    soundfile.write(case.workspace / "audio" / "inf.wav", sound, 8000, subtype="FLOAT")
+    write_table(case.run, "inf.wav", [Selection(0, 1)])
+    with pytest.raises(PartialFailure, match=r"inf\.wav"):
+        run_filter(case.cfg)
+
+
+def test_results_of_tables_that_are_gone_are_removed(case: Case) -> None:
+    write_recording(case.workspace / "audio" / "other.wav")
+    other = write_table(case.run, "other.wav", [Selection(0, 1)])
+    run_filter(case.cfg)
+    notes = case.run / "postrf" / "annotations" / "my notes.md"
+    notes.write_text("mine")
+    other.unlink()
+    assert not run_filter(case.cfg).up_to_date
+    assert not list((case.run / "postrf").rglob("*other*"))
+    assert notes.exists()
+
+
+def test_a_feature_that_the_settings_do_not_give_is_an_error_that_names_it(case: Case) -> None:
+    cfg = write_rf_cfg(case.workspace, case.run, case.forest, include_deltas=False)
+    with pytest.raises(ModelError, match=r"dd_mfcc13_std.*include_deltas=false"):
+        run_filter(cfg)
+
+
+def test_missing_features_are_filled_where_that_is_allowed(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    cfg = write_rf_cfg(case.workspace, case.run, case.forest, include_deltas=False, allow_missing_features=True)
+    assert run_filter(cfg).n_selections == 2
+    assert "d_mfcc1_mean" in capsys.readouterr().err
+
+
+def test_a_missing_logit_is_filled_with_one_warning(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    write_table(case.run, CLIP, [Selection(*HUM, 0, 4000), Selection(*NOISE, 0, 4000)])
+    run_filter(case.cfg)
+    warnings = capsys.readouterr().err.count("warning: ")
+    assert warnings == 1
+    assert [one["cnn_logit_mean"] for one in case.index["entries"]] == [None]
+
+
+def test_a_stop_keeps_finished_features(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_recording(case.workspace / "audio" / "z.wav")
+    write_table(case.run, "z.wav", [Selection(0, 1)])
+    stop = StopRequest()
+    stop.signal_name = "SIGTERM"
+    with pytest.raises(Stopped):
+        run_filter(case.cfg, stop=stop)
+    assert not (case.run / "postrf" / "index.json").exists()
+    assert len(list((case.run / "postrf" / "features_py").iterdir())) == 1
+    assert not run_filter(case.cfg).up_to_date
+    assert len(list((case.run / "postrf" / "features_py").iterdir())) == 2
+
+
+def test_a_run_without_tables_says_what_to_do_first(case: Case) -> None:
+    table_file(case.run / "evaluation" / "annotations", CLIP).unlink()
+    with pytest.raises(InputError, match="Run hum-evaluator first"):
+        run_filter(case.cfg)
+
+
+def test_a_missing_audio_folder_is_bad_input(case: Case) -> None:
+    cfg = write_rf_cfg(case.workspace, case.run, case.forest, audio_dir=str(case.workspace / "gone"))
+    with pytest.raises(InputError, match="no such folder"):
+        run_filter(cfg)
+
+
+def test_worker_processes_give_the_same_result(case: Case) -> None:
+    write_recording(case.workspace / "audio" / "z.wav", [HUM])
+    write_table(case.run, "z.wav", [Selection(*HUM, 0, 4000)])
+    run_filter(case.cfg)
+    before = read_index(case.run / "postrf" / "index.json", PredictionIndex).entries
+    for path in (case.run / "postrf").rglob("*.*"):
+        path.unlink()
+    run_filter(write_rf_cfg(case.workspace, case.run, case.forest, num_workers=2))
+    assert read_index(case.run / "postrf" / "index.json", PredictionIndex).entries == before
