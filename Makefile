@@ -28,7 +28,7 @@ lock: setup ## renew the hashed locks in requirements/ (LOCK_OPTIONS=--upgrade f
 	requirements/lock.sh $(LOCK_OPTIONS)
 
 test: setup ## all tests
-	$(BIN)/pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 lint: setup ## format, lint, types, import rules
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

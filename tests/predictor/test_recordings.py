@@ -32,6 +32,19 @@ def test_a_glob_selects(tmp_path):
     assert [p.name for p in found] == ["387_1.wav", "387_2.wav"]
 
 
+def test_hidden_files_are_left_out_and_dead_links_are_not(tmp_path):
+    _touch(tmp_path, "a.wav", "._a.wav")  # the second is what macOS leaves beside a.wav on a stick
+    (tmp_path / "gone.wav").symlink_to("nowhere")
+    (tmp_path / "folder.wav").mkdir()
+    assert [p.name for p in find_recordings(tmp_path, recursive=False)] == ["a.wav", "gone.wav"]
+
+
+def test_wildcards_in_folders_that_exist_are_taken_literally(tmp_path):
+    _touch(tmp_path, "herd [1] *'s/387_1.wav", "herd 1/387_2.wav")
+    found = find_recordings(tmp_path / "herd [1] *'s" / "387_*.wav", recursive=False)
+    assert found == [tmp_path / "herd [1] *'s" / "387_1.wav"]
+
+
 @pytest.mark.parametrize("name", ["größe $HOME 'x' [1].wav", "a*b.wav", 'say "hum".wav', "a.b.c.wav"])
 def test_an_existing_path_is_taken_literally(tmp_path, name):
     _touch(tmp_path, name)

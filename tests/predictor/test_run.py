@@ -214,6 +214,18 @@ def test_broken_recordings_are_named_and_the_rest_is_scored(tmp_path):
     assert not list((tmp_path / "out").glob(".*"))
 
 
+def test_a_recording_beyond_all_measure_fails_instead_of_scoring_nan(tmp_path):
+    cfg = _workspace(tmp_path)
+    samples = np.random.default_rng(0).uniform(-1e25, 1e25, 48000).astype("f4")
+    soundfile.write(tmp_path / "audio" / "loud.wav", samples, 48000, subtype="FLOAT")
+    with pytest.raises(PartialFailure):
+        run_prediction(cfg)
+    failures = json.loads((tmp_path / "out" / "failures.json").read_text())
+    assert list(failures) == ["loud.wav"]
+    assert "scores are NaN at 0.000 s" in failures["loud.wav"]
+    assert len(list((tmp_path / "out").glob("*.parquet"))) == 1
+
+
 def test_failures_are_forgotten_once_mended(tmp_path):
     cfg = _workspace(tmp_path)
     broken = tmp_path / "audio" / "broken.wav"
@@ -281,6 +293,6 @@ def test_sigterm_ends_with_75_and_the_next_run_completes(tmp_path):
     os.kill(process.pid, signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 75
-    assert not list((tmp_path / "out").iterdir())
+    assert not list((tmp_path / "out").glob("*"))  # perhaps it was not even made
     run_prediction(_write_cfg(tmp_path))
     assert _track(tmp_path).meta.n_rows == 1193

@@ -19,9 +19,9 @@ def librosa_statistics(sound: np.ndarray, n_mfcc: int) -> np.ndarray:
 
 
 def statistics(sounds: list[np.ndarray], n_mfcc: int) -> np.ndarray:
-    power = np.concatenate(list(power_blocks(sounds, N_FFT, HOP))).astype(np.float32)
+    power = np.concatenate(list(power_blocks(sounds, N_FFT, HOP)))
     counts = frame_counts(np.array([len(one) for one in sounds]), N_FFT, HOP)
-    return cepstral_statistics(power @ mel_filters(RATE, N_FFT), counts, n_mfcc, include_deltas=True)
+    return cepstral_statistics((mel_filters(RATE, N_FFT) @ power.T).T, counts, n_mfcc, include_deltas=True)
 
 
 @pytest.mark.filterwarnings("ignore:n_fft=512 is too large:UserWarning")  # librosa's, about the shortest ones

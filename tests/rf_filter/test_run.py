@@ -214,7 +214,7 @@ def test_missing_and_broken_recordings_are_named_and_the_others_done(case: Case)
     with pytest.raises(PartialFailure, match="2 of 3 recordings failed"):
         run_filter(case.cfg)
     failures = read_json(case.run / "postrf" / "failures.json")
-    assert sorted(failures) == ["broken", "gone"]
+    assert sorted(failures) == ["broken.wav", "gone"]
     assert "no recording gone" in failures["gone"]
     assert [one["recording"] for one in case.index["entries"]] == [CLIP]
     with pytest.raises(PartialFailure):  # tried again, not taken for done

@@ -136,12 +136,15 @@ def test_what_is_no_recording_is_named(tmp_path: Path) -> None:
         audio.probe(tmp_path)
 
 
-@pytest.mark.parametrize("suffix", ["wav", "aiff", "flac", "rf64"])
-def test_a_truncated_recording_is_refused(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("share", [0.5, 0.999])
+@pytest.mark.parametrize("suffix", ["wav", "aiff", "flac", "rf64", "ogg"])
+def test_a_truncated_recording_is_refused(tmp_path: Path, suffix: str, share: float) -> None:
     path = tmp_path / f"a.{suffix}"
-    soundfile.write(path, _noise(20_000), RATE, format=suffix.upper(), subtype="PCM_16")
+    subtype = "VORBIS" if suffix == "ogg" else "PCM_16"
+    soundfile.write(path, _noise(20_000), RATE, format=suffix.upper(), subtype=subtype)
+    audio.probe(path)
     content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
+    path.write_bytes(content[: round(len(content) * share)])
     for read in (audio.read_mono, lambda path: list(audio.mono_blocks(path, 0.5))):
         with pytest.raises(AudioError, match=r"truncated|cannot be decoded|not readable"):
             read(path)

@@ -19,6 +19,7 @@ Samples = NDArray[np.float32]
 
 # MP3 frames borrow bits from up to a dozen frames before them: without a run-up the first ones decode to garbage.
 _MP3_RUN_UP = 1 << 14
+_OGG_PAGE_BYTES = 27 + 255 + 255 * 255  # at most: header, segment table, segments
 _UNKNOWN_SIZE = 0xFFFFFFFF  # what programs write that stream to a pipe
 
 
@@ -178,6 +179,8 @@ def _open(path: Path) -> _Sound:
     missing = _missing_bytes(path)
     if missing > 0:
         raise AudioError(f"{path}: truncated: {missing} bytes of audio are missing. Copy the file again.")
+    if _lacks_ogg_end(path):
+        raise AudioError(f"{path}: truncated: its end is missing. Copy the file again.")
     try:
         sound = _Sound(path)
     except soundfile.LibsndfileError as error:
@@ -227,3 +230,19 @@ def _missing_in_chunks(file: BinaryIO, wanted: bytes, size_format: str, file_byt
             long_size = struct.unpack("<8xQ", sizes)[0]
         file.seek(start + size + size % 2)
     return 0
+
+
+def _lacks_ogg_end(path: Path) -> bool:
+    """Whether a file is Ogg and its last page is cut or not marked as the stream's end (RFC 3533).
+
+    libsndfile reads such a file as a shorter one.
+    """
+    with path.open("rb") as file:
+        if file.read(4) != b"OggS":
+            return False
+        file.seek(max(0, path.stat().st_size - _OGG_PAGE_BYTES))
+        tail = file.read()
+    page = tail[tail.rfind(b"OggS") :]
+    if len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]]):
+        return True
+    return not page[5] & 0x04

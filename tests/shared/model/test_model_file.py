@@ -4,6 +4,8 @@ import pickle
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hum_shared.errors import ModelError
 from hum_shared.model.front_end import DataOpts
@@ -86,11 +88,56 @@ def test_a_file_that_would_run_code_is_refused(tmp_path):
         load_model(path, jit=False)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a model at all", pickle.dumps({"a": 1})])
-def test_what_is_no_model_is_refused(tmp_path, content):
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize(
+    "content", [b"", b"not a model at all", b'site = "local"\n', bytes(range(256)), pickle.dumps({"a": 1})]
+)
+def test_what_is_no_model_is_refused(tmp_path, content, jit):
     path = tmp_path / "x.pk"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=r"x\.pk"):
+        load_model(path, jit=jit)
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=60))
+def test_no_bytes_make_the_reader_fail_otherwise(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("models") / "x.pk"
+    path.write_bytes(content)
+    with pytest.raises(ModelError):
+        load_model(path, jit=False)
+
+
+def test_a_truncated_model_is_refused_with_a_reason(tmp_path):
+    path = tmp_path / "x.pk"
+    stand_in_model.make_pk(path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ModelError, match=r"damaged \(PytorchStreamReader[^.]*\)\. Copy it again\.$"):
+        load_model(path, jit=False)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    path = tmp_path / "x.pk"
+    stand_in_model.make_pk(path)
+    content = torch.load(path, weights_only=True)
+    content["classifierState"]["linear.bias"][0] = torch.nan
+    torch.save(content, path)
+    with pytest.raises(ModelError, match=r"linear\.bias holds NaN"):
+        load_model(path, jit=False)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        ({"fmin": 4000}, "fmin 4000 Hz is not below fmax 4000 Hz"),
+        ({"fmin": 24000, "fmax": 30000}, "fmin 24000 Hz is not below"),
+        ({"min_level_db": 0}, "min_level_db 0 is not below 0"),
+    ],
+)
+def test_front_end_settings_that_cannot_be_are_refused(tmp_path, wrong, rule):
+    path = tmp_path / "x.pk"
+    stand_in_model.make_pk(path, data_opts=stand_in_model.DATA_OPTS | wrong)
+    with pytest.raises(ModelError, match=rf"x\.pk: dataOpts: {rule}"):
         load_model(path, jit=False)
 
 

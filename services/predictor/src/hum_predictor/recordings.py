@@ -18,7 +18,8 @@ def find_recordings(source: Path, *, recursive: bool) -> list[Path]:
     ----------
     source
         A recording (whatever its suffix), a folder, or a glob. An existing path is taken literally, also
-        when its name holds ``*`` or ``[``.
+        when its name holds ``*`` or ``[``; so are the folders of a glob that exist. Hidden files are left out;
+        links that lead nowhere are not, so that they are reported.
     recursive
         Look into sub-folders as well.
 
@@ -33,14 +34,20 @@ def find_recordings(source: Path, *, recursive: bool) -> list[Path]:
         found = source.rglob("*") if recursive else source.iterdir()
         looked_for = f"{'/'.join(names.AUDIO_SUFFIXES)} files" + (" in it and below" if recursive else " in it")
     else:
-        found = (Path(path) for path in glob.glob(str(source), recursive=recursive))  # noqa: PTH207 (absolute pattern)
+        folder = next(parent for parent in source.absolute().parents if parent.exists())
+        pattern = glob.escape(str(folder)) + "/" + str(source.absolute().relative_to(folder))
+        found = (Path(path) for path in glob.glob(pattern, recursive=recursive))  # noqa: PTH207 (absolute pattern)
         looked_for = "recordings that match"
-    recordings = sorted(path for path in found if path.is_file() and names.is_audio(path.name))
+    recordings = sorted(path for path in found if _is_recording(path))
     if not recordings:
         missing = "" if source.exists() or glob.has_magic(str(source)) else " (no such file or folder)"
         raise InputError(f"{source}: found no {looked_for}{missing}. Check input_file.")
     _refuse_twins(recordings)
     return recordings
+
+
+def _is_recording(path: Path) -> bool:
+    return names.is_audio(path.name) and not path.name.startswith(".") and not path.is_dir()
 
 
 def parse_shard(text: str) -> tuple[int, int]:

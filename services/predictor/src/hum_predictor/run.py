@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 import hum_shared
@@ -104,7 +104,8 @@ def _prepare(cfg: PredictionCfg, cfg_path: Path, workspace: layout.Workspace, de
     if precision == "bfloat16" and not supports_bfloat16(device):
         warn(f"precision=bfloat16: this {device.type} has no bfloat16 arithmetic; scoring in float32")
         precision = "float32"
-    torch.set_num_threads(cfg.num_workers or len(os.sched_getaffinity(0)))
+    if cfg.num_workers:
+        torch.set_num_threads(cfg.num_workers)
     exact_float32()
     model_path = workspace.resolve(cfg.model_path)
     model = load_model(model_path, jit=cfg.jit_load)
@@ -209,6 +210,12 @@ def _score(
     with score_writer(score_path, meta) as writer, _latent(latent_path, job.cfg.latent_extract) as latents:
         for rows in score_recording(blocks, grid, job.scorer, latent=latents is not None):
             start_s, end_s = grid.times_s(rows.first, rows.first + len(rows.probs))
+            finite = np.isfinite(rows.probs).all(axis=1)
+            if not finite.all():
+                at_s = start_s[np.argmin(finite)]
+                raise AudioError(
+                    f"{path}: scores are NaN at {at_s:.3f} s: samples far beyond full scale. Normalise it."
+                )
             writer.append(start_s, end_s, rows.probs)
             if latents is not None and rows.latent is not None:
                 latents.append(start_s, end_s, rows.latent)

@@ -12,6 +12,7 @@ import librosa
 import numpy as np
 import scipy.fft
 import scipy.signal
+import scipy.sparse
 from numpy.typing import NDArray
 
 N_MELS = 128  # librosa's default
@@ -33,14 +34,13 @@ def cepstral_columns(n_mfcc: int, include_deltas: bool) -> tuple[str, ...]:
 
 
 @cache
-def mel_filters(sample_rate: int, n_fft: int) -> NDArray[np.float32]:
-    """Return librosa's mel filters, shape (1 + n_fft // 2, 128), ready to be multiplied with power frames."""
-    filters: NDArray[np.float32] = librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=N_MELS)
-    return np.ascontiguousarray(filters.T)
+def mel_filters(sample_rate: int, n_fft: int) -> scipy.sparse.csr_array:
+    """Return librosa's mel filters, shape (128, 1 + n_fft // 2); hardly two filters share a bin: most is zero."""
+    return scipy.sparse.csr_array(librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=N_MELS, dtype=np.float64))
 
 
 def cepstral_statistics(
-    mel_power: NDArray[np.float32], counts: NDArray[np.int64], n_mfcc: int, include_deltas: bool
+    mel_power: NDArray[np.float64], counts: NDArray[np.int64], n_mfcc: int, include_deltas: bool
 ) -> NDArray[np.float64]:
     """Return mean and standard deviation over frames of each coefficient, selection by selection.
 
@@ -68,11 +68,11 @@ def cepstral_statistics(
     return np.hstack([_mean_and_std(part, counts) for part in parts])
 
 
-def _cepstra(mel_power: NDArray[np.float32], counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    level_db = 10 * np.log10(np.maximum(mel_power, np.float32(_LEAST_POWER)))
+def _cepstra(mel_power: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    level_db = 10 * np.log10(np.maximum(mel_power, _LEAST_POWER))
     loudest_db = np.maximum.reduceat(level_db.max(axis=1), _firsts(counts))
     np.maximum(level_db, np.repeat(loudest_db - _RANGE_DB, counts)[:, np.newaxis], out=level_db)
-    cepstra: NDArray[np.float64] = scipy.fft.dct(level_db.astype(np.float64), type=2, norm="ortho", axis=1)
+    cepstra: NDArray[np.float64] = scipy.fft.dct(level_db, type=2, norm="ortho", axis=1)
     return cepstra
 
 

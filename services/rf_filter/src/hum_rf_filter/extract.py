@@ -70,7 +70,7 @@ def extract_features(
         for extracted in extract_all(work, settings, workers):
             one = extracted.work
             if extracted.features is None:
-                failures[one.recording.name] = extracted.failure
+                failures[one.key] = extracted.failure
             elif one.selections:
                 parts.append(_rows(one.recording.name, list(one.selections), extracted.features, settings))
             shown.advance(len(one.selections), one.recording.name)

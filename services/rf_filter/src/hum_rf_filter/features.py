@@ -80,14 +80,14 @@ def _features_in_band(
     counts = frame_counts(lengths, settings.n_fft, settings.hop)
     owner = np.repeat(np.arange(len(segments)), counts)
     filters = mel_filters(sample_rate, settings.n_fft)
-    mel_power = np.empty((len(owner), N_MELS), dtype=np.float32)
+    mel_power = np.empty((len(owner), N_MELS))
     envelope, entropy = np.empty(len(owner)), np.empty(len(owner))
     spectra = np.zeros((len(segments), bins.stop - bins.start))
     done = 0
     for power in power_blocks(segments, settings.n_fft, settings.hop):
         frames = slice(done, done + len(power))
         done += len(power)
-        np.matmul(power.astype(np.float32), filters, out=mel_power[frames])
+        mel_power[frames] = (filters @ power.T).T
         in_band = power[:, bins]
         envelope[frames] = in_band.sum(axis=1)
         entropy[frames] = entropy_bits(in_band)

@@ -106,18 +106,17 @@ def find_sources(
     for table in tables:
         stem = recording_of_table(table.name)
         known = evaluation.info(stem)
-        name = known.name if known is not None else stem
+        name, path, info = known.name if known is not None else stem, None, known
         try:
             rows = read_table(table)
             try:
                 path = recordings.find(stem, known.name if known is not None else None)
+                name = path.name
                 info = _info(path, known)
             except HumError:
                 if rows:
                     raise
-                sources.append(Source(table, rows, name, None, known, _digest(table, known, settings)))
-            else:
-                sources.append(Source(table, rows, path.name, path, info, _digest(table, info, settings)))
+            sources.append(Source(table, rows, name, path, info, _digest(table, info, settings)))
         except HumError as error:
             failures[name] = str(error)
     return sources, failures

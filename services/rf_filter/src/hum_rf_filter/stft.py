@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hum_shared.audio import Samples
 
-_BLOCK_BYTES = 1 << 19  # of windowed frames: what a core's own cache holds while they are worked on
+_BLOCK_BYTES = 768 << 10  # of windowed frames: what a core's own cache holds while they are worked on
 
 
 def frame_counts(lengths: NDArray[np.int64], n_fft: int, hop: int) -> NDArray[np.int64]:

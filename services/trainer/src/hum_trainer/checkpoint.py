@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except Exception as error:  # the unpickler answers broken bytes with errors of any kind
         reason = str(error).strip().partition("\n")[0][:120]
         raise InputError(f"{path}: not a checkpoint ({reason}). Delete it or set start_from_scratch=true.") from None
     if not isinstance(state, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -167,7 +166,6 @@ def _prepare(
     if precision == "bfloat16" and not supports_bfloat16(device):
         warn(f"precision=bfloat16: this {device.type} has no bfloat16 arithmetic; training in float32")
         precision = "float32"
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
     exact_float32()
     opts = data_opts(cfg)
     front_end = FrontEnd(opts, min_max_norm=cfg.min_max_norm)

@@ -21,7 +21,7 @@ class PredictionCfg(CfgModel):
     hop: float = Field(gt=0, description="step from window to window, s")
     threshold: float = Field(0.5, ge=0, le=1, description="only stands in the text log; scores do not depend on it")
     batch_size: int = Field(0, ge=0, description="windows per batch; 0: chosen for the device")
-    num_workers: int = Field(0, ge=0, description="CPU threads; 0: all that the process may use")
+    num_workers: int = Field(0, ge=0, description="CPU threads; 0: OMP_NUM_THREADS, else all CPUs the process may use")
     no_cuda: bool = Field(False, description="score on the CPU")
     jit_load: bool = Field(False, description="the model file is TorchScript")
     min_max_norm: bool = Field(False, description="scale each window to [0, 1]; must match the training")

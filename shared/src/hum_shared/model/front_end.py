@@ -7,11 +7,11 @@ in between; prediction calls the whole.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 import torchaudio.functional
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 _MFCC_COEFFICIENTS = 32
@@ -37,6 +37,14 @@ class DataOpts(BaseModel):
     training_window: str | None = Field(
         None, description="'audio': clips were cropped before the front end, as in prediction; None in foreign files"
     )
+
+    @model_validator(mode="after")
+    def _band_holds_bins(self) -> Self:
+        if not self.fmin < min(self.fmax, self.sr / 2):
+            raise ValueError(f"fmin {self.fmin:g} Hz is not below fmax {self.fmax:g} Hz and sr/2 = {self.sr / 2:g} Hz")
+        if not self.min_level_db < 0:
+            raise ValueError(f"min_level_db {self.min_level_db:g} is not below 0")
+        return self
 
     def as_dict(self) -> dict[str, Any]:
         """Return the dict for a model file, as the originals write it: whole numbers as int, no None."""

@@ -69,7 +69,13 @@ def load_model(path: Path, *, jit: bool) -> LoadedModel:
     """
     if not path.is_file():
         raise ModelError(f"{path}: no such model file")
-    return _load_script(path) if jit else _load_tensors(path)
+    if path.stat().st_size == 0:
+        raise ModelError(f"{path}: empty file (0 bytes), a model is expected. Copy it again.")
+    model = _load_script(path) if jit else _load_tensors(path)
+    for name, tensor in [*model.encoder.state_dict().items(), *model.classifier.state_dict().items()]:
+        if not tensor.isfinite().all():
+            raise ModelError(f"{path}: {name} holds NaN or infinite weights; its training went wrong. Train it again.")
+    return model
 
 
 def save_model(path: Path, network: Network, data_opts: DataOpts, classes: Mapping[str, int]) -> None:
@@ -163,8 +169,10 @@ def _load_tensors(path: Path) -> LoadedModel:
         raise ModelError(
             f"{path}: is no plain model file and was not loaded, since loading could run code. {reason.strip()}"
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError) as error:
-        raise ModelError(f"{path}: not a model file ({_first_line(error)})") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever bytes that are no model make of torch's reader: IndexError, TypeError, …
+        raise ModelError(f"{path}: not a model file, or damaged ({_reason(error)}). Copy it again.") from None
     if not isinstance(content, dict):
         raise ModelError(f"{path}: not a model file (holds a {type(content).__name__}, expected a dict)")
     needed = ("encoderOpts", "classifierOpts", "dataOpts", "encoderState", "classifierState")
@@ -214,8 +222,10 @@ def _load_script(path: Path) -> LoadedModel:
             warnings.simplefilter("ignore", DeprecationWarning)
             warnings.simplefilter("ignore", FutureWarning)
             script = torch.jit.load(str(path), map_location="cpu", _extra_files=extra)  # type: ignore[no-untyped-call]
-    except (RuntimeError, ValueError) as error:
-        raise ModelError(f"{path}: not a TorchScript file ({_first_line(error)}). Is jit_load right?") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # as above
+        raise ModelError(f"{path}: not a TorchScript file ({_reason(error)}). Is jit_load right?") from None
     raw = _literal(extra["dataOpts"], "dataOpts", path)
     classes = _classes(_literal(extra["classes"], "classes", path) if extra["classes"] else None, path)
     opts = _literal(extra["classifierOpts"], "classifierOpts", path) if extra["classifierOpts"] else {}
@@ -256,7 +266,8 @@ def _data_opts(raw: Mapping[str, Any], path: Path) -> DataOpts:
         return DataOpts.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise ModelError(f"{path}: dataOpts: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        key = "".join(f"{part}: " for part in first["loc"])
+        raise ModelError(f"{path}: dataOpts: {key}{first['msg'].removeprefix('Value error, ')}") from None
 
 
 def _is_script(path: Path) -> bool:
@@ -266,5 +277,6 @@ def _is_script(path: Path) -> bool:
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200]
+def _reason(error: Exception) -> str:
+    line = str(error).strip().partition("\n")[0]
+    return line.partition(". This is an internal miniz error")[0][:200] or type(error).__name__

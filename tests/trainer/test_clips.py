@@ -1,0 +1,74 @@
+"""Reading a dataset: lists, classes, audio."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from hum_shared.errors import AudioError, InputError
+from hum_trainer.clips import Clip, class_indices, read_clip, read_part
+
+
+def _dataset(folder, *file_names):
+    for name in file_names:
+        soundfile.write(folder / name, np.zeros(100), 8000)
+    (folder / "train.csv").write_text("".join(f"{name}\n" for name in file_names))
+
+
+def test_a_part_lists_its_clips_in_order(tmp_path):
+    names = ["target-Q2_1_2020_b $x 'ü'.v1_1_2.wav", "noise-bg_2_2020_a_1_2.wav"]
+    _dataset(tmp_path, *names)
+    clips = read_part(tmp_path, "train")
+    assert [clip.path.name for clip in clips] == names
+    assert [clip.class_name for clip in clips] == ["target", "noise"]
+
+
+def test_an_empty_list_is_refused(tmp_path):
+    _dataset(tmp_path)
+    with pytest.raises(InputError, match="lists no clips"):
+        read_part(tmp_path, "train")
+
+
+def test_a_missing_list_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"val\.csv"):
+        read_part(tmp_path, "val")
+
+
+def test_a_missing_clip_is_named(tmp_path):
+    _dataset(tmp_path, "noise-bg_2_2020_a_1_2.wav")
+    (tmp_path / "noise-bg_2_2020_a_1_2.wav").unlink()
+    with pytest.raises(InputError, match=r"1 of 1 clips are missing, first noise-bg"):
+        read_part(tmp_path, "train")
+
+
+def _clips(tmp_path, *classes):
+    return [Clip(tmp_path / f"{name}.wav", name) for name in classes]
+
+
+def test_target_is_one_whatever_the_other_class_is_called(tmp_path):
+    assert class_indices(_clips(tmp_path, "target", "zebra"), 2) == {"zebra": 0, "target": 1}
+
+
+def test_more_classes_are_numbered_by_name(tmp_path):
+    found = class_indices(_clips(tmp_path, "target", "noise", "bird", "noise"), 3)
+    assert found == {"bird": 0, "noise": 1, "target": 2}
+
+
+@pytest.mark.parametrize(("classes", "num"), [(("noise", "bird"), 2), (("noise", "target"), 3), (("target",), 2)])
+def test_classes_that_do_not_fit_are_listed(tmp_path, classes, num):
+    with pytest.raises(InputError, match=classes[0]):
+        class_indices(_clips(tmp_path, *classes), num)
+
+
+def test_a_clip_is_averaged_and_resampled(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.stack([np.full(800, 0.5), np.full(800, -0.1)], axis=1), 8000)
+    audio = read_clip(path, 16000)
+    assert audio.shape == (1600,)
+    np.testing.assert_allclose(audio[400:1200], 0.2, atol=1e-3)
+
+
+def test_nan_is_refused(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.full(100, np.nan, dtype="f4"), 8000, subtype="FLOAT")
+    with pytest.raises(AudioError, match="NaN"):
+        read_clip(path, 8000)

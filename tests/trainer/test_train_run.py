@@ -1,0 +1,231 @@
+"""Whole training runs on a tiny dataset."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from hum_shared.errors import AudioError, CfgError, InputError, MachineError
+from hum_shared.model.model_file import load_model
+from hum_trainer.run import run_training
+
+CFG = {
+    "data_dir": "data", "model_dir": "run/models", "checkpoint_dir": "run/checkpoints", "summary_dir": "run/summaries",
+    "max_train_epochs": 4, "epochs_per_eval": 2, "batch_size": 8, "lr": 1e-4, "sequence_len": 100, "n_freq_bins": 24,
+    "n_fft": 256, "hop_length": 128, "sr": 8000, "fmin": 100, "fmax": 3500, "max_pool": 1, "conv_kernel_size": 5,
+    "min_max_norm": "true", "device": "cpu", "seed": 3,
+}  # fmt: skip
+
+
+def _clip(rng, class_name, length):
+    t = np.arange(length) / 8000
+    tone = {"noise": 0, "target": 800, "bird": 2500}[class_name]
+    return 0.1 * np.sin(2 * np.pi * tone * t) + rng.normal(0, 0.02, length)
+
+
+def _dataset(folder, classes=("noise", "target"), per_part=(12, 6, 6)):
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    number = 0
+    for part, count in zip(("train", "val", "test"), per_part, strict=True):
+        names = []
+        for i in range(count):
+            number += 1
+            name = f"{classes[i % len(classes)]}-Q1_{number:06d}_2020_387-2020_0000000_0000100.wav"
+            soundfile.write(folder / name, _clip(rng, classes[i % len(classes)], rng.integers(600, 1600)), 8000)
+            names.append(name)
+        (folder / f"{part}.csv").write_text("".join(f"{name}\n" for name in names))
+
+
+def _workspace(folder, dataset=None, **changes):
+    (folder / "workspace.toml").touch()
+    if not (folder / "data").exists():
+        _dataset(folder / "data", **(dataset or {}))
+    path = folder / "variant ü" / "alpaca_server.cfg"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(f"{key}={value}\n" for key, value in (CFG | changes).items()))
+    return path
+
+
+def _weights(folder):
+    model = load_model(folder / "run" / "models" / "ANIMAL-SPOT.pk", jit=False)
+    return torch.cat([value.flatten().double() for value in model.encoder.state_dict().values()])
+
+
+def _curves(folder):
+    return (folder / "run" / "summaries" / "curves.csv").read_text()
+
+
+def test_training_learns_and_leaves_everything_behind(tmp_path):
+    run_training(_workspace(tmp_path, {"per_part": (48, 8, 8)}, max_train_epochs=8, lr=2e-5))
+    card = json.loads((tmp_path / "run" / "models" / "model.json").read_text())
+    assert card["metrics"]["test"]["accuracy"] == 1.0
+    assert card["classes"] == {"noise": 0, "target": 1}
+    assert card["data_opts"]["sequence_len_ms"] == 100
+    assert card["training_data"]["tapes"]["train"] == ["387-2020"]
+    left = {path.name.split(".")[0] for path in (tmp_path / "run" / "summaries").iterdir()}
+    assert left == {"curves", "events"}
+    assert _curves(tmp_path).startswith("epoch,lr,train_loss,val_loss,val_accuracy,val_f1")
+
+
+def test_the_same_seed_gives_the_same_losses(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        run_training(_workspace(tmp_path / name, augmentation="true", noise_dir="data"))
+    assert _curves(tmp_path / "a") == _curves(tmp_path / "b")
+    assert torch.equal(_weights(tmp_path / "a"), _weights(tmp_path / "b"))
+
+
+def test_another_seed_gives_other_losses(tmp_path):
+    for seed in (1, 2):
+        (tmp_path / str(seed)).mkdir()
+        run_training(_workspace(tmp_path / str(seed), seed=seed))
+    assert _curves(tmp_path / "1") != _curves(tmp_path / "2")
+
+
+def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path):
+    for name in ("whole", "halves"):
+        (tmp_path / name).mkdir()
+    run_training(_workspace(tmp_path / "whole", augmentation="true"))
+    run_training(_workspace(tmp_path / "halves", augmentation="true", max_train_epochs=2))
+    run_training(_workspace(tmp_path / "halves", augmentation="true"))
+    assert _curves(tmp_path / "whole") == _curves(tmp_path / "halves")
+    assert torch.equal(_weights(tmp_path / "whole"), _weights(tmp_path / "halves"))
+
+
+def test_a_signal_in_mid_epoch_saves_and_the_next_run_ends_the_same(tmp_path):
+    dataset = {"per_part": (40, 4, 4)}
+    for name in ("whole", "stopped"):
+        (tmp_path / name).mkdir()
+    changes = {"max_train_epochs": 4, "epochs_per_eval": 1, "batch_size": 2, "augmentation": "true"}
+    run_training(_workspace(tmp_path / "whole", dataset, **changes))
+    cfg = _workspace(tmp_path / "stopped", dataset, **changes)
+    command = [sys.executable, "-c", "from hum_trainer.cli import main; main()", "run", str(cfg)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch 1"):
+            break
+    time.sleep(0.2)
+    os.kill(process.pid, signal.SIGUSR1)
+    process.communicate(timeout=120)
+    assert process.returncode == 75
+    state = torch.load(tmp_path / "stopped" / "run" / "checkpoints" / "checkpoint.pt", weights_only=True)
+    assert 1 <= state["epoch"] < 4
+    assert state["batch"] > 0
+    run_training(cfg)
+    assert _curves(tmp_path / "whole") == _curves(tmp_path / "stopped")
+    assert torch.equal(_weights(tmp_path / "whole"), _weights(tmp_path / "stopped"))
+
+
+def test_a_finished_run_is_a_no_op(tmp_path, capsys):
+    cfg = _workspace(tmp_path)
+    run_training(cfg)
+    before = (tmp_path / "run" / "models" / "ANIMAL-SPOT.pk").stat().st_mtime_ns
+    run_training(cfg)
+    assert "nothing to do" in capsys.readouterr().out
+    assert (tmp_path / "run" / "models" / "ANIMAL-SPOT.pk").stat().st_mtime_ns == before
+
+
+def test_other_settings_train_anew(tmp_path, capsys):
+    run_training(_workspace(tmp_path))
+    run_training(_workspace(tmp_path, lr=5e-4))
+    assert "training starts anew" in capsys.readouterr().err
+
+
+def test_a_lost_model_is_written_again_from_the_checkpoint(tmp_path):
+    cfg = _workspace(tmp_path)
+    run_training(cfg)
+    before = _weights(tmp_path)
+    (tmp_path / "run" / "models" / "ANIMAL-SPOT.pk").unlink()
+    run_training(cfg)
+    assert torch.equal(_weights(tmp_path), before)
+
+
+def test_early_stopping_ends_before_the_last_epoch(tmp_path):
+    run_training(_workspace(tmp_path, max_train_epochs=40, lr=1e-12, early_stopping_patience_epochs=4))
+    card = json.loads((tmp_path / "run" / "models" / "model.json").read_text())
+    assert card["n_epochs"] < 40
+
+
+def test_the_learning_rate_drops_on_a_plateau(tmp_path):
+    run_training(_workspace(tmp_path, max_train_epochs=9, lr=1e-7, lr_patience_epochs=1, epochs_per_eval=1))
+    rates = [float(line.split(",")[1]) for line in _curves(tmp_path).splitlines()[1:]]
+    assert rates[0] == pytest.approx(8e-7)
+    assert rates == sorted(rates, reverse=True)
+    assert any(rates[-1] == pytest.approx(8e-7 / 2**drops) for drops in range(1, 5))
+
+
+@pytest.mark.parametrize("changes", [{"freq_compression": "mel"}, {"freq_compression": "mfcc", "n_freq_bins": 40}])
+def test_other_front_ends_train(tmp_path, changes):
+    run_training(_workspace(tmp_path, max_train_epochs=2, **changes))
+    assert load_model(tmp_path / "run" / "models" / "ANIMAL-SPOT.pk", jit=False).data_opts.freq_compression
+
+
+def test_three_classes_train(tmp_path):
+    dataset = {"classes": ("noise", "target", "bird")}
+    run_training(_workspace(tmp_path, dataset, num_classes=3, max_train_epochs=2))
+    model = load_model(tmp_path / "run" / "models" / "ANIMAL-SPOT.pk", jit=False)
+    assert model.classes == {"bird": 0, "noise": 1, "target": 2}
+
+
+def test_torchscript_is_written_where_asked(tmp_path):
+    run_training(_workspace(tmp_path, jit_save="true", max_train_epochs=2))
+    model = load_model(tmp_path / "run" / "models" / "ANIMAL-SPOT.pk", jit=True)
+    assert model.data_opts.sr == 8000
+
+
+def test_resnet50_trains_in_bfloat16_or_says_that_it_cannot(tmp_path, capsys):
+    run_training(_workspace(tmp_path, resnet=50, precision="bfloat16", max_train_epochs=1))
+    said = capsys.readouterr()
+    assert "bfloat16" in said.out or "no bfloat16 arithmetic" in said.err
+
+
+def test_a_broken_clip_is_named_or_left_out(tmp_path, capsys):
+    cfg = _workspace(tmp_path)
+    broken = next((tmp_path / "data").glob("target*000002*"))
+    broken.write_bytes(broken.read_bytes()[:100])
+    with pytest.raises(AudioError, match=r"filter_broken_audio=true"):
+        run_training(cfg)
+    run_training(_workspace(tmp_path, filter_broken_audio="true"))
+    assert f"{broken.name}: truncated" in capsys.readouterr().err
+
+
+def test_a_wrong_number_of_classes_lists_what_was_found(tmp_path):
+    with pytest.raises(InputError, match=r"noise \(12\), target \(12\)"):
+        run_training(_workspace(tmp_path, num_classes=3))
+
+
+def test_fmax_above_nyquist_is_refused(tmp_path):
+    with pytest.raises(CfgError, match=r"line \d+: fmax 5000 Hz is above half the sample rate, 4000 Hz"):
+        run_training(_workspace(tmp_path, fmax=5000))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_cuda_without_a_gpu_fails_at_once(tmp_path):
+    with pytest.raises(MachineError, match="no GPU"):
+        run_training(_workspace(tmp_path, device="cuda"))
+
+
+def test_a_broken_checkpoint_says_what_to_do(tmp_path):
+    cfg = _workspace(tmp_path)
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / "checkpoint.pt").write_bytes(b"broken")
+    with pytest.raises(InputError, match="start_from_scratch=true"):
+        run_training(cfg)
+    run_training(_workspace(tmp_path, start_from_scratch="true"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_training_on_a_gpu_learns(tmp_path):
+    run_training(_workspace(tmp_path, device="cuda", max_train_epochs=12))
+    card = json.loads((tmp_path / "run" / "models" / "model.json").read_text())
+    assert card["metrics"]["test"]["accuracy"] == 1.0
