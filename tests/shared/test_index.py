@@ -8,10 +8,12 @@ from hum_shared.errors import IndexFileError, InputError
 from hum_shared.index import (
     CorpusEntry,
     CorpusIndex,
+    CorpusMeta,
     PredictionEntry,
     PredictionIndex,
     VariantIndex,
     read_index,
+    update_index,
     write_index,
 )
 
@@ -150,3 +152,22 @@ def test_what_is_not_json_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("")
     with pytest.raises(InputError, match="not JSON"):
         read_index(tmp_path / "x.json", CorpusIndex)
+
+
+def test_an_index_that_says_the_same_is_left_alone(tmp_path):
+    path = tmp_path / "corpus_index.json"
+    index = CorpusIndex(meta=CorpusMeta(generated_at="2026-01-01", corpus_name="a"), entries=[])
+    assert update_index(path, index)
+    later = CorpusIndex(meta=CorpusMeta(generated_at="2026-01-02", corpus_name="a"), entries=[])
+    assert not update_index(path, later)
+    assert read_index(path, CorpusIndex).meta.generated_at == "2026-01-01"
+
+
+def test_an_index_that_says_something_else_or_is_damaged_is_replaced(tmp_path):
+    path = tmp_path / "corpus_index.json"
+    update_index(path, CorpusIndex(meta=CorpusMeta(corpus_name="a"), entries=[]))
+    other = CorpusIndex(meta=CorpusMeta(corpus_name="b"), entries=[])
+    assert update_index(path, other)
+    path.write_text("{broken")
+    assert update_index(path, other)
+    assert read_index(path, CorpusIndex).meta.corpus_name == "b"

@@ -72,3 +72,9 @@ def test_nan_is_refused(tmp_path):
     soundfile.write(path, np.full(100, np.nan, dtype="f4"), 8000, subtype="FLOAT")
     with pytest.raises(AudioError, match="NaN"):
         read_clip(path, 8000)
+
+
+def test_a_listed_name_without_a_class_names_the_list(tmp_path):
+    (tmp_path / "train.csv").write_text("387_20201207.wav\n")
+    with pytest.raises(InputError, match=r"train\.csv: 387_20201207\.wav: carries no class"):
+        read_part(tmp_path, "train")

@@ -5,15 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from hum_shared.errors import AudioError, CfgError, InputError, MachineError
+from hum_shared.errors import AudioError, CfgError, InputError, MachineError, Stopped
 from hum_shared.model.model_file import load_model
+from hum_trainer.loop import Trainer
 from hum_trainer.run import run_training
 
 CFG = {
@@ -64,7 +64,7 @@ def _curves(folder):
 
 
 def test_training_learns_and_leaves_everything_behind(tmp_path):
-    run_training(_workspace(tmp_path, {"per_part": (48, 8, 8)}, max_train_epochs=8, lr=2e-5))
+    run_training(_workspace(tmp_path, {"per_part": (48, 8, 8)}, max_train_epochs=20, lr=5e-6))
     card = json.loads((tmp_path / "run" / "models" / "model.json").read_text())
     assert card["metrics"]["test"]["accuracy"] == 1.0
     assert card["classes"] == {"noise": 0, "target": 1}
@@ -100,29 +100,38 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path):
     assert torch.equal(_weights(tmp_path / "whole"), _weights(tmp_path / "halves"))
 
 
-def test_a_signal_in_mid_epoch_saves_and_the_next_run_ends_the_same(tmp_path):
-    dataset = {"per_part": (40, 4, 4)}
+def test_a_signal_in_mid_epoch_saves_and_the_next_run_ends_the_same(tmp_path, monkeypatch):
     for name in ("whole", "stopped"):
         (tmp_path / name).mkdir()
-    changes = {"max_train_epochs": 4, "epochs_per_eval": 1, "batch_size": 2, "augmentation": "true"}
-    run_training(_workspace(tmp_path / "whole", dataset, **changes))
-    cfg = _workspace(tmp_path / "stopped", dataset, **changes)
-    command = [sys.executable, "-c", "from hum_trainer.cli import main; main()", "run", str(cfg)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("epoch 1"):
-            break
-    time.sleep(0.2)
-    os.kill(process.pid, signal.SIGUSR1)
-    process.communicate(timeout=120)
-    assert process.returncode == 75
-    state = torch.load(tmp_path / "stopped" / "run" / "checkpoints" / "checkpoint.pt", weights_only=True)
-    assert 1 <= state["epoch"] < 4
-    assert state["batch"] > 0
+    changes = {"batch_size": 3, "augmentation": "true"}
+    run_training(_workspace(tmp_path / "whole", **changes))
+    cfg = _workspace(tmp_path / "stopped", **changes)
+    step, clips_seen = Trainer._step, []
+
+    def step_and_signal(self, clips):
+        clips_seen.append(clips)
+        if len(clips_seen) == 10:  # the second batch of the third epoch
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return step(self, clips)
+
+    monkeypatch.setattr(Trainer, "_step", step_and_signal)
+    with pytest.raises(Stopped, match="epoch 3, batch 2"):
+        run_training(cfg)
     run_training(cfg)
     assert _curves(tmp_path / "whole") == _curves(tmp_path / "stopped")
     assert torch.equal(_weights(tmp_path / "whole"), _weights(tmp_path / "stopped"))
+
+
+def test_sigterm_ends_the_command_with_75(tmp_path):
+    cfg = _workspace(tmp_path, max_train_epochs=1000, early_stopping_patience_epochs=1000)
+    command = [sys.executable, "-c", "from hum_trainer.cli import main; main()", "run", str(cfg)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()  # spectrograms are being computed
+    os.kill(process.pid, signal.SIGTERM)
+    process.communicate(timeout=120)
+    assert process.returncode == 75
+    assert (tmp_path / "run" / "checkpoints" / "checkpoint.pt").exists()
 
 
 def test_a_finished_run_is_a_no_op(tmp_path, capsys):
@@ -229,3 +238,28 @@ def test_training_on_a_gpu_learns(tmp_path):
     run_training(_workspace(tmp_path, device="cuda", max_train_epochs=12))
     card = json.loads((tmp_path / "run" / "models" / "model.json").read_text())
     assert card["metrics"]["test"]["accuracy"] == 1.0
+
+
+def test_training_that_diverges_says_so(tmp_path):
+    with pytest.raises(InputError, match=r"diverged: the loss is .* Lower lr"):
+        run_training(_workspace(tmp_path, lr=1e30))
+
+
+def test_a_clip_beyond_all_measure_is_named(tmp_path):
+    cfg = _workspace(tmp_path)
+    clip = sorted((tmp_path / "data").glob("*.wav"))[0]
+    soundfile.write(clip, np.random.default_rng(0).uniform(-1e25, 1e25, 1000), 8000, subtype="FLOAT")
+    with pytest.raises(AudioError, match=f"{clip.name}: samples far beyond full scale"):
+        run_training(cfg)
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "[]"])
+def test_a_damaged_card_is_written_again_from_the_checkpoint(tmp_path, content):
+    cfg = _workspace(tmp_path, max_train_epochs=1)
+    run_training(cfg)
+    card = tmp_path / "run" / "models" / "model.json"
+    before = json.loads(card.read_text())
+    card.write_text(content)
+    run_training(cfg)
+    after = json.loads(card.read_text())
+    assert {**after, "provenance": None} == {**before, "provenance": None}

@@ -8,10 +8,11 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hum_shared import names
-from hum_shared.errors import IndexFileError
+from hum_shared.errors import IndexFileError, InputError
 from hum_shared.files import read_json, write_json
 
 SCHEMA_VERSION = 1
+_DIFFERS_FROM_RUN_TO_RUN = frozenset({"generated_at", "created_at", "provenance"})
 _Index = TypeVar("_Index", bound=BaseModel)
 
 
@@ -230,3 +231,26 @@ def read_index(path: Path, kind: type[_Index]) -> _Index:
 def write_index(path: Path, index: BaseModel) -> None:
     """Write an index file atomically."""
     write_json(path, index.model_dump(mode="json", by_alias=True))
+
+
+def update_index(path: Path, index: BaseModel) -> bool:
+    """Write an index file unless the one there says the same; return whether it was written.
+
+    When and where an index was made (`meta.generated_at`, `meta.created_at`, `meta.provenance`) does not count:
+    what depends on the file's bytes is not done again for that.
+    """
+    if path.exists():
+        try:
+            before = read_index(path, type(index))
+        except InputError:
+            before = None  # damaged, or of another shape: replaced
+        if before is not None and _content(before) == _content(index):
+            return False
+    write_index(path, index)
+    return True
+
+
+def _content(index: BaseModel) -> dict[str, Any]:
+    content = index.model_dump(mode="json", by_alias=True)
+    content["meta"] = {k: v for k, v in content["meta"].items() if k not in _DIFFERS_FROM_RUN_TO_RUN}
+    return content

@@ -60,6 +60,14 @@ def test_what_is_saved_loads_and_scores_the_same(tmp_path, jit):
         torch.testing.assert_close(model.classifier(model.encoder(inputs)), network(inputs), rtol=0, atol=1e-5)
 
 
+def test_equal_models_give_equal_files(tmp_path):
+    network = build_network(resnet_size=18, max_pool=1, conv_kernel_size=5, num_classes=2)
+    opts = DataOpts.model_validate(stand_in_model.DATA_OPTS)
+    for path in (tmp_path / "a.pk", tmp_path / "b.pk"):
+        save_model(path, network, opts, {"noise": 0, "target": 1})
+    assert (tmp_path / "a.pk").read_bytes() == (tmp_path / "b.pk").read_bytes()
+
+
 def test_torchscript_carries_what_pamguard_reads(tmp_path):
     network = build_network(resnet_size=18, max_pool=1, conv_kernel_size=5, num_classes=2).eval()
     opts = DataOpts.model_validate(stand_in_model.DATA_OPTS | {"min_max_norm": False, "sequence_len_ms": 400})

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hum_rf_filter.card import card_path
+from hum_rf_filter.card import read_card
 from hum_rf_filter.features import LOGIT_FEATURE, FeatureSettings
 from hum_rf_filter.filtering import filtered_row, index_entry, keep
 from hum_rf_filter.forest import Forest, load_forest
@@ -25,7 +25,7 @@ from hum_shared.config.cfg import read_cfg
 from hum_shared.config.rf import RfCfg
 from hum_shared.config.workspace import workspace_of
 from hum_shared.errors import InputError, ModelError, PartialFailure
-from hum_shared.files import sha256_file, sha256_json, write_json
+from hum_shared.files import sha256_json, write_json
 from hum_shared.index import PredictionEntry, PredictionIndex, PredictionMeta, RecordingInfo, read_index, write_index
 from hum_shared.progress import track
 from hum_shared.provenance import collect, utc_now
@@ -115,12 +115,12 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
 def _inputs_digest(
     cfg: RfCfg, model: Path, model_sha256: str, evaluation: Evaluation, sources: Sequence[Source]
 ) -> str:
-    card = card_path(model)
+    card = read_card(model, model_sha256)
     return sha256_json(
         {
             "tables": {source.table.name: source.digest for source in sources},
             "evaluation": evaluation.digest(),
-            "forest": [cfg.rf_model_path, model_sha256, sha256_file(card) if card.exists() else None],
+            "forest": [cfg.rf_model_path, model_sha256, card.medians if card is not None else None],
             "settings": [cfg.rf_threshold, cfg.allow_missing_features],
         }
     )

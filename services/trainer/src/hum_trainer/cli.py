@@ -41,7 +41,7 @@ def index_corpus(
 
     Example: hum-trainer index-corpus data/training_corpus_v1 --strict
     """
-    from hum_shared.index import write_index
+    from hum_shared.index import update_index
     from hum_trainer import renaming
     from hum_trainer.corpus import INDEX_FILE, require_writable
 
@@ -58,10 +58,11 @@ def index_corpus(
         raise InputError(
             f"{corpus_root}: {len(indexed.problems)} problems with labels (see above); --strict allows none"
         )
-    write_index(folder / INDEX_FILE, indexed.index)
+    written = update_index(folder / INDEX_FILE, indexed.index)
     meta = indexed.index.meta
     typer.echo(
-        f"{folder / INDEX_FILE}: {meta.n_hums} hums in {meta.n_labelled_clips} labelled clips, "
+        f"{folder / INDEX_FILE}{'' if written else ' (unchanged)'}: {meta.n_hums} hums in "
+        f"{meta.n_labelled_clips} labelled clips, "
         f"{meta.n_raw_recordings} raw recordings, {len(indexed.problems)} problems"
     )
 

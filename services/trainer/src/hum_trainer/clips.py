@@ -12,7 +12,7 @@ import numpy as np
 
 from hum_shared import names
 from hum_shared.audio import Samples, probe, read_mono, resample
-from hum_shared.errors import AudioError, InputError
+from hum_shared.errors import AudioError, InputError, NameFormatError
 from hum_shared.files import read_text
 
 Part = Literal["train", "val", "test"]
@@ -40,7 +40,10 @@ def read_part(data_dir: Path, part: Part) -> list[Clip]:
     file_names = [line.strip() for line in read_text(listing).splitlines() if line.strip()]
     if not file_names:
         raise InputError(f"{listing}: lists no clips; training needs some in every part")
-    clips = [Clip(data_dir / name, names.class_of(name)) for name in file_names]
+    try:
+        clips = [Clip(data_dir / name, names.class_of(name)) for name in file_names]
+    except NameFormatError as error:
+        raise InputError(f"{listing}: {error}") from None
     missing = [clip.path.name for clip in clips if not clip.path.is_file()]
     if missing:
         raise InputError(f"{listing}: {len(missing)} of {len(clips)} clips are missing, first {missing[0]}")

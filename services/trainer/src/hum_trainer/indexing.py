@@ -100,7 +100,10 @@ def index_corpus(
             if problems + more
             else ""
         )
-        raise InputError(f"{root}: a corpus without hums{reasons}")
+        place = "selection tables" if from_selections else f"the folder {SEGMENTED}"
+        raise InputError(
+            f"{root}: a corpus without hums: {place} gave none{reasons}. Label some, or correct the names."
+        )
     problems = sorted(problems + more, key=lambda problem: (problem.file, problem.kind))
     tapes = {clip.name.tape for clip in clips.values()} | set(raws)
     index = index.model_copy(

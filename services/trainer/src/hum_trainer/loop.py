@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from hum_shared.config.training import TrainingCfg
-from hum_shared.errors import MachineError
+from hum_shared.errors import InputError, MachineError
 from hum_shared.model.device import autocast
 from hum_shared.model.network import Network
 from hum_shared.stopping import StopRequest
@@ -63,7 +63,10 @@ class Trainer:
         self.network.to(self.device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         self.optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=self.cfg.lr * self.cfg.batch_size, betas=(self.cfg.beta1, 0.999)
+            self.network.parameters(),
+            lr=self.cfg.lr * self.cfg.batch_size,
+            betas=(self.cfg.beta1, 0.999),
+            fused=True,  # one pass over the weights instead of one per term
         )
         self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimizer,
@@ -100,7 +103,13 @@ class Trainer:
         self.save()
 
     def outcome(self, part: BatchMaker, labels: Tensor) -> Outcome:
-        """Return the network's predictions for the centre windows of a part."""
+        """Return the network's predictions for the centre windows of a part.
+
+        Raises
+        ------
+        InputError
+            When they are NaN: training has diverged.
+        """
         self.network.eval()
         probs, loss = [], 0.0
         with torch.inference_mode():
@@ -109,6 +118,7 @@ class Trainer:
                     logits = self.network(part.centred(clips))
                 wanted = labels[clips].to(self.device)
                 loss += float(nn.functional.cross_entropy(logits.float(), wanted, reduction="sum"))
+                self._refuse_divergence(loss)
                 probs.append(torch.softmax(logits.float(), 1).cpu().numpy())
         return Outcome(loss / len(labels), np.concatenate(probs), labels.numpy())
 
@@ -169,7 +179,17 @@ class Trainer:
             self.optimizer.step()
         except torch.OutOfMemoryError:
             raise MachineError(f"out of GPU memory with batch_size {self.cfg.batch_size}. Use a smaller one.") from None
-        return float(loss.detach())
+        value = float(loss.detach())
+        self._refuse_divergence(value)
+        return value
+
+    def _refuse_divergence(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            rate = self.optimizer.param_groups[0]["lr"]
+            raise InputError(
+                f"training has diverged: the loss is {loss} in epoch {self.epoch + 1}, batch {self.batch}, "
+                f"at a learning rate of {rate:g} (lr × batch_size). Lower lr."
+            )
 
     def _evaluate(self) -> Outcome:
         outcome = self.outcome(self.val, self.val_labels)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from hum_shared import layout, names, provenance
 from hum_shared.card import ModelCard, write_card
@@ -239,7 +240,10 @@ def _usable_checkpoint(path: Path, cfg: TrainingCfg, settings_sha256: str) -> di
 def _is_complete(card_path: Path, model_path: Path, settings_sha256: str, cfg: TrainingCfg) -> bool:
     if not (card_path.exists() and model_path.exists()):
         return False
-    card = ModelCard.model_validate(read_json(card_path))
+    try:
+        card = ModelCard.model_validate(read_json(card_path))
+    except (InputError, ValidationError):
+        return False  # not one of ours, or damaged: written anew from the checkpoint
     return (
         card.training_data.get("settings_sha256") == settings_sha256
         and card.training_cfg.get("max_train_epochs") == cfg.max_train_epochs
@@ -293,4 +297,3 @@ def _tape(clip: Clip) -> str:
         return names.parse_dataset_clip(clip.path.name).tape_key
     except InputError:
         return clip.path.name
-

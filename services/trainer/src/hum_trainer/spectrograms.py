@@ -104,7 +104,10 @@ def build_store(
                 audio = _placed(read_clip(clip.path, opts.sr), window, opts.hop_length, whole=whole)
             except AudioError as error:
                 return error
-            return _power(audio, front_end, window)[:, :bins].numpy()
+            power = _power(audio, front_end, window)[:, :bins]
+            if not power.isfinite().all():
+                return AudioError(f"{clip.path}: samples far beyond full scale. Normalise it.")
+            return power.numpy()
 
         spectrograms: list[NDArray[np.float32]] = []
         kept: list[int] = []

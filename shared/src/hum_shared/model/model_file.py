@@ -79,8 +79,9 @@ def load_model(path: Path, *, jit: bool) -> LoadedModel:
 
 
 def save_model(path: Path, network: Network, data_opts: DataOpts, classes: Mapping[str, int]) -> None:
-    """Write `ANIMAL-SPOT.pk` atomically; the original programs can load it."""
-    with atomic_path(path) as temporary:
+    """Write `ANIMAL-SPOT.pk` atomically; the original programs can load it. Equal models give equal bytes."""
+    # Given a path, torch would put its (temporary, random) name into the file.
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
         torch.save(
             {
                 "encoderOpts": encoder_opts(network.encoder),
@@ -90,7 +91,7 @@ def save_model(path: Path, network: Network, data_opts: DataOpts, classes: Mappi
                 "classifierState": {key: value.cpu() for key, value in network.classifier.state_dict().items()},
                 "classes": dict(classes),
             },
-            temporary,
+            file,
         )
 
 
@@ -112,12 +113,12 @@ def save_script(
         "classes": repr(dict(classes)),
     }
     network = network.cpu().eval()
-    with torch.no_grad(), warnings.catch_warnings(), atomic_path(path) as temporary:
+    with torch.no_grad(), warnings.catch_warnings(), atomic_path(path) as temporary, temporary.open("wb") as file:
         # TorchScript is deprecated in torch but is what the format prescribes.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         traced = torch.jit.trace(network, example)  # type: ignore[no-untyped-call]
-        torch.jit.save(traced, str(temporary), _extra_files=extra)
+        torch.jit.save(traced, file, _extra_files=extra)
 
 
 def encoder_opts(encoder: Encoder) -> dict[str, Any]:
