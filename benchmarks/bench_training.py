@@ -1,4 +1,4 @@
-"""A training epoch from stored spectrograms, against a plain loop that transforms clip by clip."""
+"""An augmented training epoch from stored spectrograms, against a plain loop that works clip by clip."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import nn
 from benchmarks.plain import PlainClips
 from hum_shared.model.front_end import DataOpts, FrontEnd
 from hum_shared.model.network import Network, build_network
-from hum_trainer.batches import BatchMaker, shuffled
+from hum_trainer.batches import HIGHEST_PITCH_SOURCE, BatchMaker, shuffled
 from hum_trainer.clips import Clip
 from hum_trainer.spectrograms import build_store, n_frames
 
@@ -29,12 +29,15 @@ def run() -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as folder:
         clips = make_clips(Path(folder))
         front_end = FrontEnd(OPTS, min_max_norm=True)
+        bins = int(front_end.highest_bin * HIGHEST_PITCH_SOURCE) + 2
         store = build_store(
-            clips, front_end, WINDOW, whole=True, bins=front_end.highest_bin + 1, cache_dir=None, num_workers=2,
-            filter_broken=False, on_clip=lambda _: None,
+            clips, front_end, WINDOW, whole=True, bins=bins, cache_dir=None, num_workers=2, filter_broken=False,
+            on_clip=lambda _: None,
         )  # fmt: skip
-        maker = BatchMaker(store, front_end, n_frames(WINDOW, OPTS.n_fft, OPTS.hop_length), None, False)
-        plain = PlainClips([clip.path for clip in clips], [i % 2 for i in range(N_CLIPS)], OPTS, WINDOW)
+        frames = n_frames(WINDOW, OPTS.n_fft, OPTS.hop_length)
+        maker = BatchMaker(store, front_end, frames, noise=store, augment=True)
+        paths = [clip.path for clip in clips]
+        plain = PlainClips(paths, [i % 2 for i in range(N_CLIPS)], paths, OPTS, WINDOW)
         rows = []
         for name, network in (("batches alone", None), ("whole epoch", _network())):
             ours = theirs = 0.0

@@ -2,6 +2,9 @@ import hashlib
 import math
 import os
 import resource
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +51,41 @@ def test_a_failure_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) ->
         fail()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from hum_shared import files
+with files.atomic_path(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_a_killed_process_leaves_is_removed_by_the_next(tmp_path: Path, name: str) -> None:
+    subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path / name)], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    files.write_text(tmp_path / "other.txt", "whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["other.txt"]
+
+
+def test_a_file_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
+    with files.atomic_path(tmp_path / "a.txt") as temporary:
+        code = "import sys, pathlib, hum_shared.files as f; f.write_text(pathlib.Path(sys.argv[1]), '')"
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / "b.txt")], check=True)
+        assert temporary.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b.txt"]
+
+
+@pytest.mark.parametrize(("age_s", "left"), [(3600, True), (2 * 24 * 3600, False)])
+def test_what_another_machine_leaves_is_removed_when_old(tmp_path: Path, age_s: float, left: bool) -> None:
+    foreign = tmp_path / ".a.txt.node7-4026531836-1234-abcd_123.part.txt"
+    foreign.write_text("half")
+    os.utime(foreign, (time.time() - age_s,) * 2)
+    files.write_text(tmp_path / "b.txt", "whole")
+    assert foreign.exists() == left
 
 
 @pytest.mark.usefixtures("small_files_only")

@@ -32,7 +32,7 @@ def test_a_task_that_ends_well_is_done(tmp_path: Path) -> None:
     [
         (AudioError("a.wav: empty"), "failed", "a.wav: empty"),
         (ValueError("bug"), "failed", "ValueError: bug"),
-        (KeyboardInterrupt(), "failed", "KeyboardInterrupt: "),
+        (KeyboardInterrupt(), "failed", "KeyboardInterrupt"),
         (PartialFailure("1 of 2 failed"), "done", "1 of 2 failed"),
         (Stopped("saved"), "queued", "saved"),
     ],

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 from hum_shared.errors import HumError
 
+_INTERRUPTED = "interrupted; what was finished is kept, run the same command again to go on."
+_INTERRUPTED_CODE = 130
 _OPTION = re.compile(r"--[A-Za-z][\w-]*")
 _MACHINE_ERRNOS = {
     errno.ENOSPC,
@@ -62,8 +64,12 @@ def run_command(call: Callable[[], object]) -> int:
         _error("out of memory. Use a smaller batch_size or block_seconds, or ask for more memory.")
         return 1
     except KeyboardInterrupt:
-        _error("interrupted; what was finished is kept, run the same command again to go on.")
-        return 130
+        _error(_INTERRUPTED)
+        return _INTERRUPTED_CODE
+    except SystemExit as ended:  # typer's way to end, after --help, a wrong option, or Ctrl-C
+        if ended.code == _INTERRUPTED_CODE:
+            _error(_INTERRUPTED)
+        raise
     except BrokenPipeError:  # `… | head`: the reader left; there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

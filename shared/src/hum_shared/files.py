@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
+import re
+import socket
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from hum_shared.errors import InputError
 
 _CHUNK_BYTES = 1 << 22
+_ABANDONED_AFTER_S = 24 * 3600.0
+_TEMPORARY = re.compile(r"\..*\.(?P<place>[^.]+)-(?P<pid>\d+)-[a-z0-9_]+\.part(\..*)?", re.S)
 
 
 @contextmanager
@@ -22,7 +28,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     The temporary file is flushed to disk before the rename, so that after a crash `target` holds either
     its old content or the complete new one. If the block raises, the temporary file is removed and
-    `target` stays as it was. Missing parent folders are created.
+    `target` stays as it was. Missing parent folders are created. What killed processes left behind in the
+    folder is removed by the first file that a later process writes there.
 
     Parameters
     ----------
@@ -44,8 +51,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
         ) from None
     if target.is_dir():
         raise InputError(f"{target}: is a folder, a file is to be written there. Name another one.")
+    _remove_abandoned(target.parent)
     # The name is cut so that a long recording name plus our affixes stays below the 255-byte limit.
-    prefix = "." + target.name.encode()[:120].decode(errors="ignore") + "."
+    prefix = f".{target.name.encode()[:120].decode(errors='ignore')}.{_place()}-{os.getpid()}-"
     handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part" + target.suffix, dir=target.parent)
     os.close(handle)
     temporary = Path(name)
@@ -124,3 +132,34 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+@functools.cache  # once per folder and process: listing a folder for every file written to it would be slow
+def _remove_abandoned(folder: Path) -> None:
+    for path in folder.iterdir():
+        found = _TEMPORARY.fullmatch(path.name)
+        if found is None:
+            continue
+        with suppress(FileNotFoundError, PermissionError):  # another process was faster; somebody else's
+            here = found["place"] == _place()
+            if (here and not _is_running(int(found["pid"]))) or time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
+                path.unlink()
+
+
+def _place() -> str:
+    """Name this machine and, since containers number their processes anew, its process namespace."""
+    host = re.sub(r"[^\w-]", "_", socket.gethostname())[:40]
+    try:
+        return f"{host}-{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:  # no Linux
+        return host
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True

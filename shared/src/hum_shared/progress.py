@@ -134,7 +134,7 @@ def track(stage: str, task: str, unit: str, total: float | None = None, file: Pa
     try:
         yield progress
     except BaseException as error:
-        reason = str(error) if isinstance(error, HumError) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, HumError) else f"{type(error).__name__}: {error}".removesuffix(": ")
         # A full disk may be what failed: the first error must stay the one that is seen.
         with contextlib.suppress(OSError, HumError):
             progress.finish(_state_after(error), reason)

@@ -1,4 +1,4 @@
-"""A polite stop: SIGUSR1 and SIGTERM are noted, and the work asks at its own safe points."""
+"""A polite stop: SIGUSR1, SIGTERM and Ctrl-C are noted, and the work asks at its own safe points."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from hum_shared.errors import Stopped
 class StopRequest:
     """Notes that a signal asked the process to stop.
 
-    Slurm sends SIGUSR1 some minutes before a time limit and SIGTERM on preemption. A command installs one
-    of these, calls :meth:`check` where its state is saved, and ends with exit code 75 to be requeued.
+    Slurm sends SIGUSR1 some minutes before a time limit and SIGTERM on preemption; a person presses Ctrl-C
+    (SIGINT). A command installs one of these, calls :meth:`check` where its state is saved, and ends with exit
+    code 75 to be requeued. A second Ctrl-C interrupts it where it is.
     """
 
     def __init__(self) -> None:
         self.signal_name: str | None = None
 
     def install(self) -> StopRequest:
-        """Listen for SIGUSR1 and SIGTERM; only possible in the main thread."""
-        for number in (signal.SIGUSR1, signal.SIGTERM):
+        """Listen for SIGUSR1, SIGTERM and SIGINT; only possible in the main thread."""
+        for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._note)
         return self
 
@@ -36,3 +37,5 @@ class StopRequest:
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.signal_name = signal.Signals(number).name
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -111,7 +111,12 @@ def _prepare(cfg: PredictionCfg, cfg_path: Path, workspace: layout.Workspace, de
     model = load_model(model_path, jit=cfg.jit_load)
     _check_settings(cfg, model, cfg_path)
     scorer = WindowScorer(
-        model, min_max_norm=cfg.min_max_norm, device=device, precision=precision, batch_size=cfg.batch_size
+        model,
+        min_max_norm=cfg.min_max_norm,
+        device=device,
+        precision=precision,
+        batch_size=cfg.batch_size,
+        threads=torch.get_num_threads(),
     )
     say(f"model {model_path} on {describe(device, precision)}")
     output_dir = workspace.resolve(cfg.output_dir)

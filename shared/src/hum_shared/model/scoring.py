@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +22,8 @@ from hum_shared.model.model_file import LoadedModel
 
 Blocks = Iterable[NDArray[np.float32]]
 
-_CPU_BATCH, _CUDA_BATCH = 32, 512
+_CPU_BATCH = {"float32": 32, "bfloat16": 64}  # the fastest where it was measured: benchmarks/README.md
+_CUDA_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -55,13 +58,24 @@ class WindowScorer:
         ``float32``, or ``bfloat16`` for autocast of the network; the front end is always float32.
     batch_size
         Windows at a time; 0: chosen for the device.
+    threads
+        CPU only: how many batches :func:`score_recording` computes at a time, each on one thread. That keeps
+        CPUs busier than splitting the small operations of one batch, and no thread waits for another.
     """
 
     def __init__(
-        self, model: LoadedModel, *, min_max_norm: bool, device: torch.device, precision: str, batch_size: int = 0
+        self,
+        model: LoadedModel,
+        *,
+        min_max_norm: bool,
+        device: torch.device,
+        precision: str,
+        batch_size: int = 0,
+        threads: int = 1,
     ) -> None:
         self.device, self.precision = device, precision
-        self.batch_size = batch_size or (_CUDA_BATCH if device.type == "cuda" else _CPU_BATCH)
+        self.threads = threads if device.type == "cpu" else 1
+        self.batch_size = batch_size or (_CUDA_BATCH if device.type == "cuda" else _CPU_BATCH[precision])
         self.front_end = FrontEnd(model.data_opts, min_max_norm=min_max_norm).to(device).eval()
         self.encoder = model.encoder.to(device).eval()
         self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
@@ -105,10 +119,29 @@ def score_recording(
     ScoredRows
         Consecutive, from window 0 to `grid.n_windows`.
     """
-    batches = _batches(blocks, grid, scorer.batch_size)
-    for first, windows in batches:
+
+    def score(first: int, windows: Tensor) -> ScoredRows:
         probs, pooled = scorer.score(windows, latent=latent)
-        yield ScoredRows(first, probs.cpu().numpy(), None if pooled is None else pooled.cpu().numpy())
+        return ScoredRows(first, probs.cpu().numpy(), None if pooled is None else pooled.cpu().numpy())
+
+    batches = _batches(blocks, grid, scorer.batch_size)
+    if scorer.threads == 1:
+        for first, windows in batches:
+            yield score(first, windows)
+        return
+    # One thread per operation is a setting of the calling thread, but for MKL, whose setting is the process's.
+    with ThreadPoolExecutor(scorer.threads, "scorer", initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        waiting: deque[Future[ScoredRows]] = deque()
+        try:
+            for first, windows in batches:
+                waiting.append(pool.submit(score, first, windows))
+                if len(waiting) > scorer.threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def _batches(blocks: Blocks, grid: WindowGrid, batch_size: int) -> Iterator[tuple[int, Tensor]]:
