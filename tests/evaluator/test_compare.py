@@ -199,6 +199,15 @@ def test_calls_in_recordings_that_were_never_scored_are_refused_by_name(tmp_path
     assert f"{CLIP}," not in str(caught.value)
 
 
+def test_a_labelled_recording_without_calls_that_was_never_scored_is_refused_by_name(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)], [recording(CLIP, TAPE), recording(NEXT_CLIP, TAPE, 900)])
+    write_run(tmp_path, [prediction(1, CLIP, 1, 2)], [recording(CLIP, TAPE)])
+    with pytest.raises(InputError, match="never scored") as caught:
+        compared(tmp_path)
+    assert NEXT_CLIP in str(caught.value)
+    assert compared(tmp_path, allow_missing=True).runs[0]["tp"] == 1
+
+
 def test_calls_that_were_never_scored_count_as_missed_when_allowed(tmp_path):
     write_truth(tmp_path, [call(1, CLIP, 1, 2), call(2, NEXT_CLIP, 901, 902, offset_s=900)])
     write_run(tmp_path, [prediction(1, CLIP, 1, 2)], [recording(CLIP, TAPE)])

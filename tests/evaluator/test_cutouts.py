@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -188,10 +189,16 @@ def test_without_a_folder_of_recordings_the_remedy_is_named(tmp_path):
         cut(tmp_path / "run", "evaluation", tmp_path / "nowhere")
 
 
-def test_an_index_may_say_where_the_recordings_lie(tmp_path):
-    write_recording(tmp_path / "audio" / CLIP)
-    write_index(tmp_path / "run", [selection(CLIP, 0.5, 1.0)], meta={"audio_dir": str(tmp_path / "audio")})
-    assert cut(tmp_path / "run", "evaluation").n_new == 1
+@pytest.mark.parametrize("recordings", ["data/Ä audio", "data/Ä audio/*.wav", f"data/Ä audio/{CLIP}"])
+def test_a_run_of_a_workspace_knows_the_recordings_it_was_predicted_on(tmp_path, monkeypatch, recordings):
+    (tmp_path / "workspace.toml").touch()
+    write_recording(tmp_path / "data/Ä audio" / CLIP)
+    cfg = tmp_path / "BENCHMARK/cfg/model/len400_hop050_th90/predict.cfg"
+    cfg.parent.mkdir(parents=True)
+    cfg.write_text(f"model_path=m.pk\noutput_dir=o\ninput_file={recordings}\nsequence_len=0.4\nhop=0.05\n", "utf-8")
+    write_index(tmp_path / "BENCHMARK/runs/model/len400_hop050_th90", [selection(CLIP, 0.5, 1.0)], stage="postrf")
+    monkeypatch.chdir(tmp_path / "BENCHMARK/runs/model")
+    assert cut(Path("len400_hop050_th90"), "postrf").n_new == 1
 
 
 def test_a_stage_that_has_not_run_is_bad_input(tmp_path):

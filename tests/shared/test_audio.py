@@ -1,3 +1,4 @@
+import resource
 import struct
 from pathlib import Path
 
@@ -193,3 +194,18 @@ def test_a_streamed_wav_ends_where_the_file_ends(tmp_path: Path) -> None:
 def test_a_chunk_after_the_samples_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(_wav(np.ones(99, np.int16)) + _chunk(b"LIST", b"INFO"))
     assert audio.probe(tmp_path / "a.wav").frames == 99
+
+
+def test_a_full_disk_is_told_from_a_broken_recording(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))  # what is longer fails as on a full disk
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            audio.write_wav(tmp_path / "a.wav", _noise(20_000), RATE, "PCM_16")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_is_written_reads_the_same(tmp_path: Path) -> None:
+    audio.write_wav(tmp_path / "ü $x.y.wav", _noise(), RATE, "FLOAT")
+    np.testing.assert_array_equal(audio.read_frames(tmp_path / "ü $x.y.wav"), _noise())

@@ -92,8 +92,9 @@ def test_what_another_machine_leaves_is_removed_when_old(tmp_path: Path, age_s: 
 def test_a_full_disk_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "x.txt"
     target.write_text("old")
-    with pytest.raises(OSError, match="File too large"):
+    with pytest.raises(OSError, match="File too large") as error:
         files.write_text(target, "x" * 10_000)
+    assert error.value.filename == str(target)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 

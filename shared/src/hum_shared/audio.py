@@ -1,12 +1,13 @@
-"""Reading recordings: what a file is, parts of it, and the whole of it in blocks at any sample rate."""
+"""Reading recordings: what a file is, parts of it, and the whole of it in blocks at any sample rate. Writing WAV."""
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -160,6 +161,28 @@ def mono_blocks(path: Path, block_s: float, target_rate: int | None = None) -> I
                 samples = stream.resample_chunk(np.ascontiguousarray(samples), last=position == sound.frames)
             if samples.size:
                 yield samples
+
+
+def write_wav(path: Path, samples: NDArray[Any], sample_rate: int, subtype: str) -> None:
+    """Write samples, shape (frames,) or (frames, channels), as WAV; not atomically.
+
+    Parameters
+    ----------
+    subtype
+        Sample format as libsndfile names it, for example ``PCM_16``.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be written. (libsndfile, writing itself, would only say "System error".)
+    """
+    content = io.BytesIO()
+    soundfile.write(content, samples, sample_rate, subtype=subtype, format="WAV")
+    try:
+        path.write_bytes(content.getbuffer())
+    except OSError as error:
+        error.filename = str(path)  # a full disk names no file
+        raise
 
 
 class _Sound(soundfile.SoundFile):  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 import json
@@ -54,11 +55,13 @@ def atomic_path(target: Path) -> Iterator[Path]:
     _remove_abandoned(target.parent)
     # The name is cut so that a long recording name plus our affixes stays below the 255-byte limit.
     prefix = f".{target.name.encode()[:120].decode(errors='ignore')}.{_place()}-{os.getpid()}-"
-    handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part" + target.suffix, dir=target.parent)
-    os.close(handle)
+    with _naming(target):
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part" + target.suffix, dir=target.parent)
+        os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with _naming(target):
+            yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())  # mkstemp gives 0600; colleagues must be able to read results
@@ -132,6 +135,18 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+@contextmanager
+def _naming(target: Path) -> Iterator[None]:
+    """Let an error in writing name the file a person asked for: a full disk names none, others a temporary one."""
+    try:
+        yield
+    except OSError as error:
+        no_room = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if (error.filename is None and no_room) or str(error.filename).startswith(f"{target.parent}/."):
+            error.filename = str(target)
+        raise
 
 
 @functools.cache  # once per folder and process: listing a folder for every file written to it would be slow

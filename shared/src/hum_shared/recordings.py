@@ -9,6 +9,8 @@ from pathlib import Path
 from hum_shared import names
 from hum_shared.errors import AudioError, InputError
 
+_WILDCARDS = frozenset("*?[")
+
 
 class RecordingFolder:
     """The recordings below a folder.
@@ -61,3 +63,21 @@ class RecordingFolder:
             raise AudioError(f"{self.folder}: no recording {wanted}. Point to the folder that was predicted on.")
         listed = ", ".join(sorted(map(str, found)))
         raise AudioError(f"{wanted}: {len(found)} recordings have this name: {listed}. Keep one of them.")
+
+
+def recordings_folder(predict_in: Path) -> Path:
+    """Return the folder that holds what `predict_in` (a recording, a folder or a glob) names."""
+    if predict_in.is_dir():
+        return predict_in
+    return glob_folder(predict_in) or predict_in.parent
+
+
+def glob_folder(pattern: Path) -> Path | None:
+    """Return the last folder before the first wildcard; None where there is none.
+
+    A name that exists is taken as it stands, whatever characters it holds.
+    """
+    for path in [*reversed(pattern.parents), pattern]:
+        if _WILDCARDS & set(path.name) and not path.exists():
+            return path.parent
+    return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from hum_shared.errors import InputError
+from hum_shared.recordings import glob_folder
 
-_WILDCARDS = frozenset("*?[")
 _LABELLED = "labelled_recordings"
 
 
@@ -43,24 +43,6 @@ def existing_recordings(predict_in: Path | None) -> Path | None:
     return predict_in
 
 
-def recordings_folder(predict_in: Path) -> Path:
-    """Return the folder that holds what `predict_in` (a recording, a folder or a glob) names."""
-    if predict_in.is_dir():
-        return predict_in
-    return _glob_folder(predict_in) or predict_in.parent
-
-
 def _matches(pattern: Path) -> bool:
-    folder = _glob_folder(pattern)
+    folder = glob_folder(pattern)
     return folder is not None and next(folder.glob(str(pattern.relative_to(folder))), None) is not None
-
-
-def _glob_folder(pattern: Path) -> Path | None:
-    """Return the last folder before the first wildcard; None where there is none.
-
-    A name that exists is taken as it stands, whatever characters it holds.
-    """
-    for path in [*reversed(pattern.parents), pattern]:
-        if _WILDCARDS & set(path.name) and not path.exists():
-            return path.parent
-    return None

@@ -94,7 +94,9 @@ def compare_command_line(
 def cutouts_command_line(
     run_root: Annotated[Path, typer.Argument(help="A run: the folder that holds evaluation/ and postrf/.")],
     stage: Annotated[Literal["evaluation", "postrf"], typer.Option(help="Which selections.")] = "evaluation",
-    audio_dir: Annotated[Path | None, typer.Option(help="Folder of the recordings; sub-folders count.")] = None,
+    audio_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the recordings; sub-folders count. Default: what was predicted on.")
+    ] = None,
     out_root: Annotated[Path | None, typer.Option(help="Default: <RUN_ROOT>/<stage>/cutouts.")] = None,
     progress_file: ProgressFile = None,
 ) -> None:

@@ -11,13 +11,16 @@ import soundfile
 from numpy.typing import NDArray
 
 from hum_shared import names
-from hum_shared.audio import probe, read_frames
+from hum_shared.audio import probe, read_frames, write_wav
+from hum_shared.config.cfg import read_cfg
+from hum_shared.config.prediction import PredictionCfg
+from hum_shared.config.workspace import workspace_of
 from hum_shared.errors import AudioError, HumError, InputError, PartialFailure
 from hum_shared.files import atomic_path, write_json
 from hum_shared.index import PredictionEntry, PredictionIndex, read_index
-from hum_shared.layout import TABLE_SUFFIX
+from hum_shared.layout import TABLE_SUFFIX, Benchmark
 from hum_shared.progress import track
-from hum_shared.recordings import RecordingFolder
+from hum_shared.recordings import RecordingFolder, recordings_folder
 from hum_shared.stopping import StopRequest
 
 # libsndfile subtype of the recording → dtype that carries its samples unchanged, subtype of the WAV file.
@@ -62,8 +65,8 @@ def cut(
     stage
         ``evaluation`` or ``postrf``.
     audio_dir
-        Searched, with its sub-folders, for the recordings by full name; None takes `meta.audio_dir` of the
-        index.
+        Searched, with its sub-folders, for the recordings by full name; None takes what the run's `predict.cfg`
+        names, where the run lies in a workspace.
     out_root
         Where cutouts go; None for ``<run_root>/<stage>/cutouts``.
 
@@ -76,14 +79,13 @@ def cut(
     Stopped
         When `stop` was asked to; the next run goes on.
     """
-    index_file = run_root / stage / "index.json"
-    index = read_index(index_file, PredictionIndex)
+    index = read_index(run_root / stage / "index.json", PredictionIndex)
     folder = out_root or run_root / stage / "cutouts"
     wanted: dict[tuple[str, str | None], dict[Path, PredictionEntry]] = {}
     for entry in index.entries:
         stem = _stem_of(entry)
         wanted.setdefault((stem, entry.recording), {})[folder / cutout_name(stem, entry)] = entry
-    recordings = RecordingFolder(_audio_dir(index, audio_dir, index_file))
+    recordings = RecordingFolder(audio_dir or _scored_folder(run_root))
     n_new = n_kept = 0
     failures: dict[str, str] = {}
     task = f"{run_root.absolute().parent.name}/{run_root.absolute().name}"
@@ -134,7 +136,7 @@ def _cut_recording(source: Path, wanted: Mapping[Path, PredictionEntry]) -> None
         # Samples of a lossless format are copied as they are; others are decoded.
         samples = read_frames(source, start, stop) if dtype is None else _read_as(dtype, source, start, stop)
         with atomic_path(path) as temporary:
-            soundfile.write(temporary, samples, info.sample_rate, subtype=subtype, format="WAV")
+            write_wav(temporary, samples, info.sample_rate, subtype)
 
 
 def _read_as(dtype: str, source: Path, start: int, stop: int) -> NDArray[Any]:
@@ -155,8 +157,12 @@ def _stem_of(entry: PredictionEntry) -> str:
     return names.recording_stem(entry.recording or entry.tape)
 
 
-def _audio_dir(index: PredictionIndex, given: Path | None, index_file: Path) -> Path:
-    recorded = (index.meta.model_extra or {}).get("audio_dir")
-    if given is None and recorded is None:
-        raise InputError(f"{index_file} does not say where the recordings lie. Name their folder with --audio-dir.")
-    return given or Path(str(recorded))
+def _scored_folder(run_root: Path) -> Path:
+    """Return the folder of the recordings that a run was predicted on, as its prediction cfg says."""
+    run = run_root.absolute()
+    cfg_file = Benchmark(run.parent.parent.parent).cfg(run.parent.name, run.name, "predict")
+    if not cfg_file.is_file():
+        raise InputError(
+            f"{run_root}: nothing says where its recordings lie (no {cfg_file}). Name their folder with --audio-dir."
+        )
+    return recordings_folder(workspace_of(cfg_file).resolve(read_cfg(cfg_file, PredictionCfg).input_file))

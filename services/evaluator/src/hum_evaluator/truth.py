@@ -56,12 +56,24 @@ class GroundTruth:
         return any(own.offset_s < _end_s(other) and other.offset_s < end_s for other in labelled)
 
     def never_scored(self, scored: Sequence[RecordingInfo]) -> list[str]:
-        """Return the labelled recordings with calls that lie in none of the scored recordings, sorted."""
+        """Return the labelled recordings that, or calls of which, lie in none of the scored recordings, sorted.
+
+        One without calls counts too: the false alarms that it would have given are missing.
+        """
+        heard: dict[str, Intervals] = {
+            tape: as_intervals((part.offset_s, _end_s(part)) for part in scored if part.tape == tape)
+            for tape in self.tapes
+        }
         missing: set[str] = set()
         for tape, calls in self.calls.items():
-            heard = as_intervals((part.offset_s, _end_s(part)) for part in scored if part.tape == tape)
-            inside, _, _ = overlapping_pairs(self.intervals(tape), heard)
+            inside, _, _ = overlapping_pairs(self.intervals(tape), heard[tape])
             missing |= {calls[row].recording for row in set(range(len(calls))) - set(inside.tolist())}
+        for recording in self.recordings or ():
+            inside, _, _ = overlapping_pairs(
+                as_intervals([(recording.offset_s, _end_s(recording))]), heard[recording.tape]
+            )
+            if len(inside) == 0:
+                missing.add(recording.name)
         return sorted(missing)
 
 

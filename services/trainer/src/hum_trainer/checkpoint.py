@@ -8,15 +8,15 @@ from typing import Any
 import torch
 
 from hum_shared.errors import InputError
-from hum_shared.files import atomic_path
+from hum_shared.model.model_file import torch_file
 
 FILE_NAME = "checkpoint.pt"
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write the state atomically."""
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
+    """Write the state atomically; equal states give equal bytes."""
+    with torch_file(path) as file:
+        torch.save(state, file)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler answers broken bytes with errors of any kind
-        reason = str(error).strip().partition("\n")[0][:120]
+        reason = type(error).__name__
         raise InputError(f"{path}: not a checkpoint ({reason}). Delete it or set start_from_scratch=true.") from None
     if not isinstance(state, dict):
         raise InputError(f"{path}: not a checkpoint. Delete it or set start_from_scratch=true.")

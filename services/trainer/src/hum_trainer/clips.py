@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,7 @@ import numpy as np
 from hum_shared import names
 from hum_shared.audio import Samples, probe, read_mono, resample
 from hum_shared.errors import AudioError, InputError, NameFormatError
-from hum_shared.files import read_text
+from hum_shared.files import read_text, sha256_file, sha256_json
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
@@ -48,6 +48,27 @@ def read_part(data_dir: Path, part: Part) -> list[Clip]:
     if missing:
         raise InputError(f"{listing}: {len(missing)} of {len(clips)} clips are missing, first {missing[0]}")
     return clips
+
+
+def read_noise(folder: Path) -> list[Clip]:
+    """Return the recordings in a folder of noise to mix in, sorted by name.
+
+    Raises
+    ------
+    InputError
+        When it is no folder or holds none.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: noise_dir is no folder")
+    found = [Clip(path, "noise") for path in sorted(folder.iterdir()) if names.is_audio(path.name)]
+    if not found:
+        raise InputError(f"{folder}: noise_dir holds no recordings")
+    return found
+
+
+def clips_digest(clips: Mapping[Part, Sequence[Clip]]) -> str:
+    """Return the SHA-256 of what a dataset holds: names, content and order of the clips of each part."""
+    return sha256_json({part: [[clip.path.name, sha256_file(clip.path)] for clip in clips[part]] for part in PARTS})
 
 
 def class_indices(clips: Sequence[Clip], num_classes: int) -> dict[str, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import soundfile
 from scipy.io import wavfile
 
-from hum_shared.audio import probe
+from hum_shared.audio import probe, write_wav
 from hum_shared.errors import AudioError
 
 _FLOATS = {"FLOAT": "float32", "DOUBLE": "float64"}
@@ -58,4 +58,4 @@ def cut(source: Path, target: Path, start_s: float = 0.0, dur_s: float | None = 
         wavfile.write(target, info.sample_rate, samples)
     else:
         subtype = _INTEGERS.get(info.subtype, "PCM_16")
-        soundfile.write(target, samples, info.sample_rate, subtype=subtype, format="WAV")
+        write_wav(target, samples, info.sample_rate, subtype)

@@ -35,8 +35,10 @@ class Trainer:
         What comes next: epochs from 0, batches within it.
     history
         One row per finished evaluation: epoch, lr, and the measures of train and val.
-    best_accuracy, best_epoch, best_state
-        The best evaluation so far, by validation accuracy, and its weights.
+    best_accuracy, best_loss, best_epoch, best_state
+        The best evaluation so far, by validation accuracy and then loss, and its weights.
+    improved_epoch
+        When the validation accuracy last rose; early stopping counts from there.
     """
 
     cfg: TrainingCfg
@@ -55,7 +57,9 @@ class Trainer:
     loss_count: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     best_accuracy: float = -1.0
+    best_loss: float = math.inf
     best_epoch: int = -1
+    improved_epoch: int = -1
     best_state: dict[str, Tensor] = field(default_factory=dict)
     finished: bool = False
 
@@ -77,14 +81,14 @@ class Trainer:
         self.rng = torch.Generator()
 
     def fit(
-        self, stop: StopRequest, on_batch: Callable[[int], None], on_evaluation: Callable[[int, Outcome], None]
+        self, stop: StopRequest, on_batch: Callable[[int, float], None], on_evaluation: Callable[[int, Outcome], None]
     ) -> None:
         """Train until `max_train_epochs` or until early stopping.
 
         Parameters
         ----------
         on_batch
-            Called with the number of clips just trained on.
+            Called with the number of clips just trained on and their mean loss.
         on_evaluation
             Called with the number of finished epochs and the validation outcome, after `history` has its row.
 
@@ -150,7 +154,7 @@ class Trainer:
             setattr(self, name, state[name])
         self.finished = False
 
-    def _train_epoch(self, stop: StopRequest, on_batch: Callable[[int], None]) -> None:
+    def _train_epoch(self, stop: StopRequest, on_batch: Callable[[int, float], None]) -> None:
         # The order depends on seed and epoch alone; windows and augmentation draw from their own stream.
         order = torch.Generator().manual_seed(self.cfg.seed * 1_000_003 + self.epoch)
         batches = shuffled(len(self.train_labels), self.cfg.batch_size, order)
@@ -166,7 +170,7 @@ class Trainer:
             self.loss_sum += loss * len(clips)
             self.loss_count += len(clips)
             self.batch += 1
-            on_batch(len(clips))
+            on_batch(len(clips), loss)
 
     def _step(self, clips: Tensor) -> float:
         try:
@@ -203,17 +207,22 @@ class Trainer:
             }
         )
         self.scheduler.step(measures["accuracy"])
-        if measures["accuracy"] > self.best_accuracy:
-            self.best_accuracy, self.best_epoch = measures["accuracy"], self.epoch
+        accuracy, loss = measures["accuracy"], measures["loss"]
+        if accuracy > self.best_accuracy:
+            self.improved_epoch = self.epoch
+        # Small validation parts tie often: among equals the surer network is the better one.
+        if (accuracy, -loss) > (self.best_accuracy, -self.best_loss):
+            self.best_accuracy, self.best_loss, self.best_epoch = accuracy, loss, self.epoch
             self.best_state = copy.deepcopy(
                 {name: value.detach().cpu() for name, value in self.network.state_dict().items()}
             )
         return outcome
 
     def _patience_is_over(self) -> bool:
-        return self.best_epoch >= 0 and self.epoch - self.best_epoch >= self.cfg.early_stopping_patience_epochs
+        return self.improved_epoch >= 0 and self.epoch - self.improved_epoch >= self.cfg.early_stopping_patience_epochs
 
 
 _STATE = (
-    "epoch", "batch", "loss_sum", "loss_count", "history", "best_accuracy", "best_epoch", "best_state", "finished",
+    "epoch", "batch", "loss_sum", "loss_count", "history", "best_accuracy", "best_loss", "best_epoch",
+    "improved_epoch", "best_state", "finished",
 )  # fmt: skip

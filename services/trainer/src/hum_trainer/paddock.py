@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
+from hum_shared.audio import write_wav
 from hum_shared.errors import InputError
 from hum_shared.files import read_json, write_json
 from hum_shared.names import HumName, format_clip, format_hum
@@ -169,7 +169,7 @@ def _write_tape(corpus: Path, tape: str, paddock: Paddock) -> int:
     def write(folder: str, name: str, start_ms: int, end_ms: int) -> None:
         (corpus / folder).mkdir(parents=True, exist_ok=True)
         part = samples[_samples(start_ms, paddock.sample_rate) : _samples(end_ms, paddock.sample_rate)]
-        soundfile.write(corpus / folder / name, part, paddock.sample_rate, subtype="PCM_16")
+        write_wav(corpus / folder / name, part, paddock.sample_rate, "PCM_16")
 
     edges = paddock.clip_edges_ms()
     write("raw_recordings", tape, 0, edges[-1][1])

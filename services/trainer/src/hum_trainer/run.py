@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,11 +28,12 @@ from hum_shared.progress import track
 from hum_shared.stopping import StopRequest
 from hum_trainer.batches import HIGHEST_PITCH_SOURCE, BatchMaker
 from hum_trainer.checkpoint import FILE_NAME, load_checkpoint
-from hum_trainer.clips import PARTS, Clip, Part, class_indices, read_part
+from hum_trainer.clips import PARTS, Clip, Part, class_indices, clips_digest, read_noise, read_part
 from hum_trainer.loop import Trainer
 from hum_trainer.measures import Outcome
 from hum_trainer.spectrograms import SpectrogramStore, build_store, n_frames
 from hum_trainer.summaries import Summaries
+from hum_trainer.training_log import TrainingLog
 
 _PACKAGES = ("torch", "torchaudio", "numpy", "soundfile", "soxr")
 _FREE_TO_CHANGE = frozenset(
@@ -50,6 +52,7 @@ class _Folders:
     models: Path
     checkpoints: Path
     summaries: Path
+    logs: Path
 
 
 def run_training(cfg_path: Path, progress_file: Path | None = None) -> None:
@@ -69,8 +72,9 @@ def run_training(cfg_path: Path, progress_file: Path | None = None) -> None:
     folders = _folders(cfg, cfg_path)
     clips = {part: read_part(folders.data, part) for part in PARTS}
     classes = class_indices([clip for part in PARTS for clip in clips[part]], cfg.num_classes)
-    noise_clips = _noise_clips(folders.noise) if cfg.augmentation else []
-    settings_sha256 = _settings_digest(cfg, clips, noise_clips)
+    noise_clips = read_noise(folders.noise) if cfg.augmentation and folders.noise else []
+    data_sha256 = clips_digest(clips)
+    settings_sha256 = _settings_digest(cfg, data_sha256, noise_clips)
     model_path = folders.models / layout.MODEL_FILE
     card_path = folders.models / "model.json"
     state = _usable_checkpoint(folders.checkpoints / FILE_NAME, cfg, settings_sha256)
@@ -80,10 +84,11 @@ def run_training(cfg_path: Path, progress_file: Path | None = None) -> None:
             progress.message = "nothing to do: the model is up to date"
             say(f"{progress.message}: {model_path}")
             return
-        trainer, test = _prepare(cfg, folders, clips, noise_clips, classes, settings_sha256)
+        log = TrainingLog(folders.logs, details=cfg.debug)
+        trainer, test = _prepare(cfg, folders, clips, noise_clips, classes, settings_sha256, log)
         if state:
             trainer.restore(state)
-            say(f"going on after {trainer.epoch} epochs and {trainer.batch} batches")
+            log.say(f"going on after {trainer.epoch} epochs and {trainer.batch} batches")
             progress.done = trainer.epoch * n_rows
         summaries = Summaries(folders.summaries, sorted(classes, key=lambda name: classes[name]))
         if trainer.epoch == 0:
@@ -91,16 +96,20 @@ def run_training(cfg_path: Path, progress_file: Path | None = None) -> None:
             file_names = [trainer.val.store.clips[i].path.name for i in shown.tolist()]
             summaries.examples(trainer.val.centred(shown), file_names, 0)
 
+        def on_batch(n_clips: int, loss: float) -> None:
+            progress.advance(n_clips)
+            log.detail(f"epoch {trainer.epoch + 1}, batch {trainer.batch}: {n_clips} clips, loss {loss:.6f}")
+
         def on_evaluation(epoch: int, outcome: Outcome) -> None:
             row = trainer.history[-1]
             progress.message = (
                 f"epoch {epoch}: loss {row['train_loss']:.4f}, validation loss {row['val_loss']:.4f}, "
                 f"accuracy {row['val_accuracy']:.3f}, F1 {row['val_f1']:.3f}"
             )
-            say(progress.message)
+            log.say(progress.message)
             summaries.evaluation(epoch, trainer.history, outcome)
 
-        trainer.fit(stop, progress.advance, on_evaluation)
+        trainer.fit(stop, on_batch, on_evaluation)
         trainer.use_best()
         parts = {
             "val": trainer.outcome(trainer.val, trainer.val_labels),
@@ -108,10 +117,10 @@ def run_training(cfg_path: Path, progress_file: Path | None = None) -> None:
         }
         summaries.outcome("test", trainer.epoch, parts["test"])
         summaries.close()
-        _write_model(model_path, card_path, cfg, trainer, classes, clips, parts)
+        _write_model(model_path, card_path, cfg, trainer, classes, clips, data_sha256, parts)
         measures = parts["test"].measures()
         progress.message = f"best epoch {trainer.best_epoch}, test accuracy {measures['accuracy']:.3f}"
-        say(f"{progress.message}, F1 {measures['f1']:.3f}: {model_path}")
+        log.say(f"{progress.message}, F1 {measures['f1']:.3f}: {model_path}")
 
 
 def data_opts(cfg: TrainingCfg) -> DataOpts:
@@ -140,18 +149,8 @@ def _folders(cfg: TrainingCfg, cfg_path: Path) -> _Folders:
         models=models,
         checkpoints=resolve(cfg.checkpoint_dir),
         summaries=resolve(cfg.summary_dir) if cfg.summary_dir else models.parent / "summaries",
+        logs=resolve(cfg.log_dir) if cfg.log_dir else models.parent / "logs",
     )
-
-
-def _noise_clips(folder: Path | None) -> list[Clip]:
-    if folder is None:
-        return []
-    if not folder.is_dir():
-        raise InputError(f"{folder}: noise_dir is no folder")
-    found = [Clip(path, "noise") for path in sorted(folder.iterdir()) if names.is_audio(path.name)]
-    if not found:
-        raise InputError(f"{folder}: noise_dir holds no recordings")
-    return found
 
 
 def _prepare(
@@ -161,6 +160,7 @@ def _prepare(
     noise_clips: Sequence[Clip],
     classes: Mapping[str, int],
     settings_sha256: str,
+    log: TrainingLog,
 ) -> tuple[Trainer, BatchMaker]:
     device = choose_device(cfg.device, no_cuda=cfg.no_cuda)
     precision = cfg.precision
@@ -168,13 +168,14 @@ def _prepare(
         warn(f"precision=bfloat16: this {device.type} has no bfloat16 arithmetic; training in float32")
         precision = "float32"
     exact_float32()
+    torch.backends.cudnn.deterministic = True  # the same seed gives the same losses on a GPU as well
     opts = data_opts(cfg)
     front_end = FrontEnd(opts, min_max_norm=cfg.min_max_norm)
-    window = -(-cfg.sequence_len * cfg.sr // 1000)
+    window = math.ceil(cfg.sequence_len / 1000 * cfg.sr)  # as the predictor's grid rounds it
     frames = n_frames(window, cfg.n_fft, cfg.hop_length)
     reach = HIGHEST_PITCH_SOURCE if cfg.augmentation else 1
     bins = min(cfg.n_fft // 2 + 1, int(front_end.highest_bin * reach) + 2)
-    say(f"computing spectrograms of {sum(map(len, clips.values()))} clips; {describe(device, precision)}")
+    log.say(f"computing spectrograms of {sum(map(len, clips.values()))} clips; {describe(device, precision)}")
 
     def store(chosen: Sequence[Clip], *, whole: bool) -> SpectrogramStore:
         return build_store(
@@ -221,10 +222,9 @@ def _labels(store: SpectrogramStore, classes: Mapping[str, int]) -> torch.Tensor
     return torch.tensor([classes[clip.class_name] for clip in store.clips])
 
 
-def _settings_digest(cfg: TrainingCfg, clips: Mapping[Part, Sequence[Clip]], noise: Sequence[Clip]) -> str:
+def _settings_digest(cfg: TrainingCfg, data_sha256: str, noise: Sequence[Clip]) -> str:
     settings = {key: value for key, value in cfg.model_dump(mode="json").items() if key not in _FREE_TO_CHANGE}
-    data = {part: [[c.path.name, sha256_file(c.path)] for c in clips[part]] for part in PARTS}
-    return sha256_json([settings, data, [sha256_file(clip.path) for clip in noise]])
+    return sha256_json([settings, data_sha256, [sha256_file(clip.path) for clip in noise]])
 
 
 def _usable_checkpoint(path: Path, cfg: TrainingCfg, settings_sha256: str) -> dict[str, Any] | None:
@@ -258,6 +258,7 @@ def _write_model(
     trainer: Trainer,
     classes: Mapping[str, int],
     clips: Mapping[Part, Sequence[Clip]],
+    data_sha256: str,
     parts: Mapping[str, Outcome],
 ) -> None:
     network, opts = trainer.network.cpu().eval(), data_opts(cfg)
@@ -280,6 +281,7 @@ def _write_model(
         n_epochs=trainer.epoch,
         training_data={
             "data_dir": cfg.data_dir,
+            "sha256": data_sha256,
             "settings_sha256": trainer.settings_sha256,
             "clips": counts,
             "tapes": tapes,

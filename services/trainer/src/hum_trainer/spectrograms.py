@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -171,5 +172,5 @@ def _load(path: Path, clips: Sequence[Clip]) -> SpectrogramStore:
     try:
         with np.load(path) as content:
             return _store(content["power"], content["frames"], content["kept"], clips)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: broken cache file ({error}). Delete it.") from None

@@ -31,15 +31,16 @@ class Summaries:
         self._board = SummaryWriter(str(folder))
 
     def evaluation(self, epoch: int, history: Sequence[dict[str, float]], outcome: Outcome) -> None:
-        """Add the newest row of `history` and the figures of a validation."""
-        for name, value in history[-1].items():
-            if name != "epoch":
-                self._board.add_scalar(name.replace("_", "/", 1), value, epoch)
+        """Add the newest row of `history`, and measures and figures of a validation."""
+        self._board.add_scalar("lr", history[-1]["lr"], epoch)
+        self._board.add_scalar("train/loss", history[-1]["train_loss"], epoch)
         self.outcome("val", epoch, outcome)
         write_curves(self._folder, history)
 
     def outcome(self, part: str, epoch: int, outcome: Outcome) -> None:
-        """Add confusion matrix, ROC and precision-recall figures of one part."""
+        """Add measures, confusion matrix, ROC and precision-recall figures of one part."""
+        for name, value in outcome.measures().items():
+            self._board.add_scalar(f"{part}/{name}", value, epoch)
         for name, figure in outcome_figures(outcome, self._class_names).items():
             self._board.add_image(f"{part}/{name}", _pixels(figure), epoch, dataformats="HWC")
 

@@ -24,8 +24,10 @@ class TrainingCfg(CfgModel):
     cache_dir: str | None = Field(None, description="folder of computed spectrograms; unset: kept in memory")
     model_dir: str = Field(description="where the model file and its card go")
     checkpoint_dir: str = Field(description="where the resumable state goes")
-    log_dir: str | None = Field(None, description="where train.log goes")
-    summary_dir: str | None = Field(None, description="where TensorBoard summaries and curves go")
+    log_dir: str | None = Field(None, description="where train.log goes; unset: logs beside model_dir")
+    summary_dir: str | None = Field(
+        None, description="where summaries and curves go; unset: summaries beside model_dir"
+    )
     noise_dir: str | None = Field(None, description="folder of noise clips to mix in when augmenting")
     start_from_scratch: bool = Field(False, description="ignore a checkpoint and train anew")
     max_train_epochs: int = Field(40, ge=1, description="epochs at most")
@@ -58,7 +60,7 @@ class TrainingCfg(CfgModel):
     min_max_norm: bool = Field(False, description="scale each window to [0, 1] instead of by fixed dB levels")
     fmin: float = Field(0, ge=0, description="lowest frequency, Hz")
     fmax: float = Field(4000, gt=0, description="highest frequency, Hz")
-    debug: bool = Field(False, description="log every batch")
+    debug: bool = Field(False, description="write every batch into train.log as well")
     # Ours:
     seed: int = Field(0, ge=0, description="seed of every random choice")
     precision: Precision = Field("float32", description="bfloat16: autocast of the network where the device can")

@@ -6,10 +6,11 @@ import ast
 import pickle
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from pydantic import ValidationError
@@ -80,8 +81,7 @@ def load_model(path: Path, *, jit: bool) -> LoadedModel:
 
 def save_model(path: Path, network: Network, data_opts: DataOpts, classes: Mapping[str, int]) -> None:
     """Write `ANIMAL-SPOT.pk` atomically; the original programs can load it. Equal models give equal bytes."""
-    # Given a path, torch would put its (temporary, random) name into the file.
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
+    with torch_file(path) as file:
         torch.save(
             {
                 "encoderOpts": encoder_opts(network.encoder),
@@ -113,12 +113,31 @@ def save_script(
         "classes": repr(dict(classes)),
     }
     network = network.cpu().eval()
-    with torch.no_grad(), warnings.catch_warnings(), atomic_path(path) as temporary, temporary.open("wb") as file:
+    with torch.no_grad(), warnings.catch_warnings(), torch_file(path) as file:
         # TorchScript is deprecated in torch but is what the format prescribes.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", FutureWarning)
         traced = torch.jit.trace(network, example)  # type: ignore[no-untyped-call]
         torch.jit.save(traced, file, _extra_files=extra)
+
+
+@contextmanager
+def torch_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file for `torch.save` to write; it appears when the block ends well. Equal contents give equal bytes.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written.
+    """
+    # Given a path instead of a file, torch would put its name, here a random one, into the file.
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        try:
+            yield file
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # torch then speaks of a broken archive
+                raise error.__context__ from None
+            raise
 
 
 def encoder_opts(encoder: Encoder) -> dict[str, Any]:

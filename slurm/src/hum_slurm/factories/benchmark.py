@@ -11,12 +11,13 @@ from hum_shared.config.prediction import PredictionCfg
 from hum_shared.config.variants import BenchmarkVariant, read_benchmark_variants
 from hum_shared.errors import InputError
 from hum_shared.layout import Benchmark
+from hum_shared.recordings import recordings_folder
 from hum_slurm.arrays import Task, plan_arrays
 from hum_slurm.context import Context, benchmark_tree, task_prefix
 from hum_slurm.factories.runs import benchmark_runs
 from hum_slurm.models import KnownModel, known_models
 from hum_slurm.plan import Plan
-from hum_slurm.recordings import existing_recordings, labelled_recordings, recordings_folder
+from hum_slurm.recordings import existing_recordings, labelled_recordings
 from hum_slurm.stages import stage
 
 SHIPPED_VARIANTS = Path(__file__).parents[1] / "variants" / "benchmark_variants.json"
