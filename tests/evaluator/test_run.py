@@ -221,6 +221,14 @@ def test_noise_rows_stand_in_the_table_but_are_no_predictions(tmp_path):
     assert [entry.label for entry in read_index(run / "evaluation/index.json", PredictionIndex).entries] == ["target"]
 
 
+def test_noise_rows_are_called_noise_whatever_the_model_calls_that_class(tmp_path):
+    run = run_folder(tmp_path)
+    write_track(run / "prediction", CLIP, CALL, classes={"background": 0, "call": 1})
+    evaluate(a_cfg(tmp_path, noise_in_anno=True))
+    rows = read_selections(table_file(run / "evaluation/annotations", CLIP))
+    assert [row.sound_type for row in rows] == ["noise", "call", "noise"]
+
+
 def test_more_classes_are_labelled_by_name(tmp_path):
     run = run_folder(tmp_path)
     classes = {"noise": 0, "hum": 1, "alarm call": 2}

@@ -284,6 +284,47 @@ def test_latent_features_and_pictures_and_logs_are_written_where_asked(tmp_path)
     assert sum("|I|time=" in line for line in lines) == table.num_rows
 
 
+def test_the_text_log_follows_the_threshold(tmp_path):
+    run_prediction(_workspace(tmp_path, legacy_log="true", threshold=0))
+    run_prediction(_write_cfg(tmp_path, legacy_log="true", threshold=1))
+    (log,) = (tmp_path / "out").glob("*.log")
+    assert "threshold: 1.0," in log.read_text()
+    assert "pred=1" not in log.read_text()
+
+
+def test_an_up_to_date_text_log_is_left_alone(tmp_path):
+    cfg = _workspace(tmp_path, legacy_log="true")
+    run_prediction(cfg)
+    (log,) = (tmp_path / "out").glob("*.log")
+    before = log.stat().st_mtime_ns
+    run_prediction(cfg)
+    assert log.stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("extra", ["latent_extract", "visualize", "legacy_log"])
+def test_what_was_made_from_older_scores_is_made_anew(tmp_path, extra):
+    def files():
+        return {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    run_prediction(_workspace(tmp_path, **{extra: "true"}))
+    stale = files()
+    (path,) = (tmp_path / "audio").iterdir()
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.1, 0.1, 96000), 48000)
+    run_prediction(_write_cfg(tmp_path))  # only scores
+    run_prediction(_write_cfg(tmp_path, **{extra: "true"}))
+    assert files().keys() == stale.keys()
+    assert all(content != stale[path] for path, content in files().items())
+
+
+def test_debug_says_more_also_in_the_text_log(tmp_path, capsys):
+    run_prediction(_workspace(tmp_path, legacy_log="true", debug="true"))
+    assert "96000 samples at 48000 Hz, 33 windows, to be scored" in capsys.readouterr().out
+    (log,) = (tmp_path / "out").glob("*.log")
+    assert any("|D|front end: {'sr': 48000" in line for line in log.read_text().splitlines())
+    run_prediction(_write_cfg(tmp_path, legacy_log="true"))
+    assert "|I|size of the file" in log.read_text()
+
+
 def test_sigterm_ends_with_75_and_the_next_run_completes(tmp_path):
     cfg = _workspace(tmp_path, seconds=60.0, batch_size=1)
     command = [sys.executable, "-c", "from hum_predictor.cli import main; main()", "run", str(cfg)]

@@ -7,11 +7,11 @@ import pytest
 
 from hum_rf_filter import extraction
 from hum_rf_filter.candidates import find_candidates, find_tables, labels_of
-from hum_rf_filter.recordings import RecordingFolder
 from hum_rf_filter.train import train_on_runs
 from hum_rf_filter.training import TrainingSettings
 from hum_shared.errors import InputError
 from hum_shared.index import CorpusEntry, CorpusIndex, CorpusMeta, RecordingInfo, write_index
+from hum_shared.recordings import RecordingFolder
 from hum_shared.selections import Selection
 from support.rf_run import SETTINGS, write_recording, write_table
 

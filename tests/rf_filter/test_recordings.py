@@ -1,4 +1,4 @@
-"""Finding recordings, and reading only what selections cover."""
+"""Reading only what selections cover."""
 
 from pathlib import Path
 
@@ -7,50 +7,10 @@ import pytest
 import soundfile
 
 from hum_rf_filter import recordings
-from hum_rf_filter.recordings import RecordingFolder, recording_features
-from hum_shared.errors import AudioError, InputError
+from hum_rf_filter.recordings import recording_features
+from hum_shared.errors import AudioError
 from hum_shared.selections import Selection
 from support.rf_run import SAMPLE_RATE, SETTINGS, write_recording
-
-HOSTILE = "a b'c\"$d ü.v2_20201207_cut"
-
-
-def test_a_recording_is_found_by_its_whole_name_never_by_a_prefix(tmp_path: Path) -> None:
-    for name in ("387_20201201_cut.wav", "387_20201201_cut.wav_0_40.wav", "387_20201201_cut.wav_0_400.wav"):
-        write_recording(tmp_path / name, seconds=0.1)
-    folder = RecordingFolder(tmp_path)
-    assert folder.find("387_20201201_cut.wav_0_40").name == "387_20201201_cut.wav_0_40.wav"
-    assert folder.find("387_20201201_cut").name == "387_20201201_cut.wav"
-
-
-def test_a_name_with_blanks_quotes_and_dots_is_found_in_a_sub_folder(tmp_path: Path) -> None:
-    path = write_recording(tmp_path / "x [1]" / f"{HOSTILE}.wav", seconds=0.1)
-    assert RecordingFolder(tmp_path).find(HOSTILE) == path
-
-
-def test_a_full_name_is_accepted_as_well(tmp_path: Path) -> None:
-    path = write_recording(tmp_path / "tape.wav", seconds=0.1)
-    assert RecordingFolder(tmp_path).find("tape.wav") == path
-
-
-def test_twins_are_refused_unless_the_full_name_tells_them_apart(tmp_path: Path) -> None:
-    write_recording(tmp_path / "a.wav", seconds=0.1)
-    flac = tmp_path / "a.flac"
-    soundfile.write(flac, np.zeros(100), SAMPLE_RATE)
-    folder = RecordingFolder(tmp_path)
-    with pytest.raises(AudioError, match=r"a\.flac.*a\.wav"):
-        folder.find("a")
-    assert folder.find("a", "a.flac") == flac
-
-
-def test_a_missing_recording_is_named(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match="no recording gone"):
-        RecordingFolder(tmp_path).find("gone")
-
-
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such folder"):
-        RecordingFolder(tmp_path / "gone")
 
 
 def test_segments_are_rounded_to_samples_and_clamped_to_the_file(tmp_path: Path) -> None:

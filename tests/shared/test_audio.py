@@ -1,3 +1,4 @@
+import os
 import resource
 import struct
 from pathlib import Path
@@ -209,3 +210,12 @@ def test_a_full_disk_is_told_from_a_broken_recording(tmp_path: Path) -> None:
 def test_what_is_written_reads_the_same(tmp_path: Path) -> None:
     audio.write_wav(tmp_path / "ü $x.y.wav", _noise(), RATE, "FLOAT")
     np.testing.assert_array_equal(audio.read_frames(tmp_path / "ü $x.y.wav"), _noise())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_to_read_is_refused(tmp_path):
+    path = tmp_path / "secret.wav"
+    soundfile.write(path, np.zeros(8), 8000)
+    path.chmod(0)
+    with pytest.raises(AudioError, match=r"secret\.wav: cannot be read \(Permission denied\)"):
+        audio.probe(path)

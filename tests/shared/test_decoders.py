@@ -210,6 +210,7 @@ def test_two_classes_take_the_one_that_is_not_noise():
         ([0.0], [0.4], [[1]]),
         ([0.0], [0.4, 0.5], [[0, 1]]),
         ([0.0], [0.4], [[0, math.nan]]),
+        ([0.0], [0.4], [[-6, 7]]),
     ],
 )
 def test_what_is_no_series_of_windows_is_refused(start_s, end_s, probs):

@@ -51,6 +51,7 @@ def test_a_manifest_with_another_digest_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("", "holds no tasks"),
         ("nonsense\n", "line 1"),
         ('{"index": 0}\n', "line 1: stage: Field required"),
         (format_manifest([row(3)]), "index 3, expected 0"),

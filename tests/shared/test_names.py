@@ -107,6 +107,7 @@ def test_animal_and_year(name: str, animal: str, year: str) -> None:
         ("a_cut.wav_0_9.wav_1_2_hw_q1.wav", names.HumName("a_cut.wav_0_9.wav", 1, 2, 1)),
         ("a_cut.wav_0_9.wav_1_2Q3_schön.wav", names.HumName("a_cut.wav_0_9.wav", 1, 2, 3)),
         ("a_cut.wav_0_9.wav_1_2Q3 (2).wav", names.HumName("a_cut.wav_0_9.wav", 1, 2, 3)),
+        ("a_cut.wav_0_9.wav_1_2Q3_take2.wav", names.HumName("a_cut.wav_0_9.wav", 1, 2, 3)),
         ("a_cut.wav_0_9.wav_1_2_h_q2_copy (1).wav", names.HumName("a_cut.wav_0_9.wav", 1, 2, 2)),
         ("B_20210304_101112 note.wav_1.25_2.5Q1.wav", names.HumName("B_20210304_101112 note.wav", 1.25, 2.5, 1)),
     ],
@@ -114,6 +115,14 @@ def test_animal_and_year(name: str, animal: str, year: str) -> None:
 def test_known_variants_of_a_hum_are_read(name: str, expected: names.HumName) -> None:
     assert names.parse_hum(name) == expected
     assert names.is_canonical_hum(name) == (names.format_hum(expected) == name)
+
+
+@pytest.mark.parametrize("appended", ["_checked", " (1)", "(2)", "_schön_v2 (3)"])
+def test_what_is_appended_to_a_clips_name_does_not_hide_its_times(appended: str) -> None:
+    name = f"387_20201207_cut.wav_900_1800.5{appended}.wav"
+    parsed = names.parse_recording(name)
+    assert (parsed.name, parsed.tape, parsed.offset_s) == (name, "387_20201207_cut.wav", 900)
+    assert names.canonical_clip(name, 900.5) == "387_20201207_cut.wav_900_1800.5.wav"
 
 
 @pytest.mark.parametrize(

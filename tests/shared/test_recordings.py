@@ -1,7 +1,7 @@
 import pytest
 
 from hum_shared.errors import AudioError, InputError
-from hum_shared.recordings import RecordingFolder
+from hum_shared.recordings import RecordingFolder, recordings_folder
 
 HOSTILE = "Ä weide.v2 'x' $HOME [1].wav"
 
@@ -16,6 +16,18 @@ def test_a_recording_is_found_below_the_folder_by_its_whole_name(tmp_path):
     put(tmp_path / "deep er" / HOSTILE, tmp_path / f"x{HOSTILE}", tmp_path / f"{HOSTILE}_0_900.wav")
     found = RecordingFolder(tmp_path).find(HOSTILE.removesuffix(".wav"))
     assert found == tmp_path / "deep er" / HOSTILE
+
+
+def test_neither_a_prefix_nor_a_longer_name_is_found(tmp_path):
+    put(*(tmp_path / f"387_20201201_cut.wav{end}" for end in ("", "_0_40.wav", "_0_400.wav")))
+    folder = RecordingFolder(tmp_path)
+    assert folder.find("387_20201201_cut.wav_0_40").name == "387_20201201_cut.wav_0_40.wav"
+    assert folder.find("387_20201201_cut").name == "387_20201201_cut.wav"
+
+
+def test_a_name_with_its_suffix_is_accepted_as_well(tmp_path):
+    put(tmp_path / "tape.wav", tmp_path / "tape.flac")
+    assert RecordingFolder(tmp_path).find("tape.wav") == tmp_path / "tape.wav"
 
 
 def test_the_full_name_tells_twins_apart(tmp_path):
@@ -43,3 +55,9 @@ def test_linked_folders_are_searched_once_also_in_a_circle(tmp_path):
 def test_what_is_no_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         RecordingFolder(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("said", ["a [1]", "a [1]/b.wav", "a [1]/*.wav", "a [1]/[ab].wav"])
+def test_the_folder_of_a_recording_a_folder_or_a_glob(tmp_path, said):
+    put(tmp_path / "a [1]/b.wav")
+    assert recordings_folder(tmp_path / said) == tmp_path / "a [1]"

@@ -63,9 +63,15 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
 
 
 def test_no_rows(tmp_path: Path) -> None:
-    _write(tmp_path / "x.parquet", rows=0)
+    _write(tmp_path / "x.parquet", META.model_copy(update={"n_rows": 0}), rows=0)
     track = read_score_track(tmp_path / "x.parquet")
     assert (track.start_s.shape, track.probs.shape) == ((0,), (0, 2))
+
+
+def test_a_track_that_lacks_rows_is_refused(tmp_path: Path) -> None:
+    _write(tmp_path / "x.parquet", rows=3)
+    with pytest.raises(TableError, match=r"x\.parquet: holds 3 windows instead of 5"):
+        read_score_track(tmp_path / "x.parquet")
 
 
 def test_an_interrupted_track_does_not_appear(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.rf import RfCfg
-from hum_shared.errors import InputError
+from hum_shared.errors import CfgError, InputError
 from hum_slurm.context import Context, open_context
 from hum_slurm.factories.benchmark import plan_benchmark
 from hum_slurm.factories.cutouts import plan_cutouts
@@ -108,3 +108,11 @@ def test_cutouts_has_a_row_per_run_and_one_array_named_by_its_layer(tmp_path: Pa
     assert rows[0]["command"][:-2] == ["hum-evaluator", "cutouts", run, "--stage", "evaluation", "--audio-dir", audio]
     assert rows[0]["outputs"] == [f"{run}/evaluation/cutouts"]
     assert (root / "BENCHMARK/jobs/cutouts_evaluation.batch").is_file()
+
+
+@pytest.mark.parametrize("option", [{"rf_threshold": 3.0}, {"n_fft": 1}, {"hop": 4096}])
+def test_a_filter_option_that_cannot_be_is_refused(tmp_path: Path, option: dict[str, float]) -> None:
+    context = benchmarked(tmp_path)
+    values = {"audio_root": None, "rf_model": None, "rf_threshold": 0.4, "n_fft": 2048, "hop": 1024} | option
+    with pytest.raises(CfgError, match=f"options of hum-slurm rf: .*{next(iter(option))}"):
+        plan_rf(context, benchmark_root=None, set_name=None, include_deltas=True, **values)

@@ -99,6 +99,19 @@ def test_whole_tapes_come_as_close_to_the_shares_as_any_assignment(sizes, seed):
     assert found == pytest.approx(min(error(sizes, way) for way in possible))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_shares_that_many_tapes_can_meet_exactly_are_met(seed):
+    in_train, in_val, in_test = [23, 29, 31, 7, 5, 37, 3, 5], [17, 13], [19, 11]
+    sizes = [*in_train, *in_val, *in_test]
+    tapes = [f"tape {number:02d}" for number, size in enumerate(sizes) for _ in range(size)]
+    assert Counter(split_by_tape(tapes, rng(seed))) == {"train": 140, "val": 30, "test": 30}
+
+
+def test_one_tape_may_outweigh_all_others():
+    tapes = ["long"] * 900 + [f"tape {number}" for number in range(10) for _ in range(10)]
+    assert Counter(split_by_tape(tapes, rng(0))) == {"train": 900, "val": 50, "test": 50}
+
+
 @given(sizes=st.lists(st.integers(20, 200), min_size=11, max_size=30), seed=st.integers(0, 9))
 def test_many_tapes_come_close_to_the_shares(sizes, seed):
     tapes = [f"tape {number:02d}" for number, size in enumerate(sizes) for _ in range(size)]

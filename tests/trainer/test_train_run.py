@@ -83,7 +83,8 @@ def test_the_log_keeps_what_was_said_and_with_debug_every_batch(tmp_path, capsys
     assert all(re.match(r"\d\d:\d\d:\d\d\|[ID]\|", line) for line in lines)
     said = [line[11:] for line in lines if line[9] == "I"]
     assert capsys.readouterr().out.splitlines()[-len(said) :] == said
-    assert said[1].startswith("epoch 2: loss") and said[-1].startswith("best epoch 2, test accuracy")
+    assert said[1].startswith("epoch 2: loss")
+    assert said[-1].startswith("best epoch 2, test accuracy")
     batches = [line[11:] for line in lines if line[9] == "D"]
     assert [line.partition(":")[0] for line in batches] == [f"epoch {e}, batch {b}" for e in (1, 2) for b in (1, 2)]
 

@@ -199,10 +199,13 @@ def _open(path: Path) -> _Sound:
         raise AudioError(f"{path}: is a folder, a recording is expected")
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: empty file (0 bytes)")
-    missing = _missing_bytes(path)
+    try:
+        missing, lacks_end = _missing_bytes(path), _lacks_ogg_end(path)
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror}). Check its permissions and its disk.") from None
     if missing > 0:
         raise AudioError(f"{path}: truncated: {missing} bytes of audio are missing. Copy the file again.")
-    if _lacks_ogg_end(path):
+    if lacks_end:
         raise AudioError(f"{path}: truncated: its end is missing. Copy the file again.")
     try:
         sound = _Sound(path)

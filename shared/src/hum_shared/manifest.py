@@ -82,6 +82,8 @@ def read_manifest(path: Path, sha256: str | None = None) -> list[Row]:
         if row.index != number - 1:
             raise InputError(f"{path} line {number}: index {row.index}, expected {number - 1}. Write the stage again.")
         rows.append(row)
+    if not rows:
+        raise InputError(f"{path}: holds no tasks. Write the stage again.")
     return rows
 
 

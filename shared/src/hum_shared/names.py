@@ -25,14 +25,17 @@ UNKNOWN_YEAR = "0000"
 _SUFFIX = r"\.(?:wav|flac|ogg|mp3|aiff?)"
 _FLAGS = re.IGNORECASE | re.DOTALL
 _SECONDS = r"[0-9]+(?:\.[0-9]+)?"
+_AFTERTHOUGHT = r"(?:_[^\W\d_][^\W_]*)*(?: ?\(\d+\))?"  # `_word` and ` (n)`, as people and file managers append them
 _RAW = re.compile(rf"(?P<animal>.+?)_(?P<date>[0-9]{{8}})(?:_(?P<tag>.+))?_cut{_SUFFIX}", _FLAGS)
-_CLIP = re.compile(rf"(?P<raw>.+{_SUFFIX})_(?P<start>{_SECONDS})_(?P<end>{_SECONDS})(?P<suffix>{_SUFFIX})", _FLAGS)
+_CLIP = re.compile(
+    rf"(?P<raw>.+{_SUFFIX})_(?P<start>{_SECONDS})_(?P<end>{_SECONDS}){_AFTERTHOUGHT}(?P<suffix>{_SUFFIX})", _FLAGS
+)
 _DATED_CLIP = re.compile(
     rf"(?:(?P<animal>.+?)_)?(?P<date>[0-9]{{8}})_(?P<time>[0-9]{{6}})(?P<note> .+)?{_SUFFIX}", _FLAGS
 )
 _HUM = re.compile(
     rf"(?P<clip>.+{_SUFFIX})_(?P<start>{_SECONDS})_(?P<end>{_SECONDS})"
-    rf"(?:_hw?)?_?[Qq](?P<quality>[0-9])(?:_[^\W\d_]+)*(?: ?\(\d+\))?{_SUFFIX}",
+    rf"(?:_hw?)?_?[Qq](?P<quality>[0-9]){_AFTERTHOUGHT}{_SUFFIX}",
     _FLAGS,
 )
 _DATASET_CLIP = re.compile(
@@ -133,10 +136,14 @@ def canonical_clip(name: str, dur_s: float) -> str:
     """Return the grammar's name of a labelled clip that is `dur_s` seconds long.
 
     The known variant ``[<animal>_]<YYYYMMDD>_<HHMMSS>[ note].wav`` becomes the clip of a tape that starts with it,
-    ``<animal>_<YYYYMMDD>_<HHMMSS>[ note]_cut.wav_0_<dur s>.wav``; every other name is returned as it is.
+    ``<animal>_<YYYYMMDD>_<HHMMSS>[ note]_cut.wav_0_<dur s>.wav``. A clip's name loses what is appended to it
+    (``_word``, `` (n)``). Every other name is returned as it is.
     """
     name = PurePath(name).name
-    match = None if _RAW.fullmatch(name) or _CLIP.fullmatch(name) else _DATED_CLIP.fullmatch(name)
+    clip = _CLIP.fullmatch(name)
+    if clip is not None:
+        return name[: clip.end("end")] + clip["suffix"]
+    match = None if _RAW.fullmatch(name) else _DATED_CLIP.fullmatch(name)
     if match is None:
         return name
     animal = match["animal"] or UNKNOWN_ANIMAL

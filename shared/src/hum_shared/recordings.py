@@ -1,4 +1,4 @@
-"""The recordings below a folder, found by name."""
+"""The recordings below a folder, found by name, and the folder that a cfg's `input_file` means."""
 
 from __future__ import annotations
 
@@ -41,12 +41,13 @@ class RecordingFolder:
                 self._files[names.recording_stem(name)].append(Path(parent, name))
 
     def find(self, stem: str, full_name: str | None = None) -> Path:
-        """Return the one recording whose name without audio suffix is `stem`.
+        """Return the one recording of this name.
 
         Parameters
         ----------
         stem
-            As it stands in the name of an annotation table; compared as a whole, never as a prefix.
+            The recording's name without its audio suffix, as annotation tables carry it, or with it, as tables of
+            other origin do. Compared as a whole, never as a prefix.
         full_name
             The recording's full name, where it is known.
 
@@ -55,7 +56,10 @@ class RecordingFolder:
         AudioError
             When there is none or more than one; names them.
         """
-        found = [path for path in self._files.get(stem, []) if full_name in (None, path.name)]
+        named = self._files.get(stem)
+        if named is None:
+            named = [path for path in self._files.get(names.recording_stem(stem), []) if path.name == stem]
+        found = [path for path in named if full_name in (None, path.name)]
         if len(found) == 1:
             return found[0]
         wanted = full_name or f"{stem}.{{{','.join(suffix[1:] for suffix in names.AUDIO_SUFFIXES)}}}"

@@ -133,7 +133,7 @@ def read_score_track(path: Path) -> ScoreTrack:
     Raises
     ------
     TableError
-        When the file is missing, not Parquet, or not a score track.
+        When the file is missing, not Parquet, or not a score track, or lacks rows.
     """
     try:
         table = pq.read_table(path)
@@ -144,6 +144,8 @@ def read_score_track(path: Path) -> ScoreTrack:
     missing = [name for name in wanted if name not in table.column_names]
     if missing:
         raise TableError(f"{path}: no column {', '.join(missing)}; found: {', '.join(table.column_names)}")
+    if table.num_rows != meta.n_rows:
+        raise TableError(f"{path}: holds {table.num_rows} windows instead of {meta.n_rows}. Score the recording again.")
     start_s, end_s, *probs = (table[name].to_numpy() for name in wanted)
     return ScoreTrack(meta, start_s, end_s, np.stack(probs, axis=1))
 

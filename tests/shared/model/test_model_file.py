@@ -1,11 +1,13 @@
 """Model files: foreign ones load, ours load again, everything else is refused with a reason."""
 
 import pickle
+from collections import OrderedDict
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from hum_shared.errors import ModelError
 from hum_shared.model.front_end import DataOpts
@@ -78,6 +80,18 @@ def test_torchscript_carries_what_pamguard_reads(tmp_path):
     assert "'normalize': '{min_max : False, min_db : -100, ref_db : 20}'" in text
     assert "'seg_size': '{size_ms : 400}'" in text
     assert "'class_info': '{num_class : 2, name_class : [noise, target]}'" in text
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("names", [("encoder", "classifier"), ("0", "1")])
+def test_a_foreign_trace_of_two_parts_loads(tmp_path, names):
+    network = build_network(resnet_size=18, max_pool=2, conv_kernel_size=7, num_classes=2).eval()
+    parts = nn.Sequential(OrderedDict(zip(names, (network.encoder, network.classifier), strict=True)))
+    example = torch.rand(1, 1, 17, 128)
+    extra = {"dataOpts": repr(stand_in_model.DATA_OPTS), "classes": "{'noise': 0, 'target': 1}"}
+    torch.jit.save(torch.jit.trace(parts, example), tmp_path / "foreign.pk", _extra_files=extra)
+    model = load_model(tmp_path / "foreign.pk", jit=True)
+    torch.testing.assert_close(model.classifier(model.encoder(example)), network(example))
 
 
 def test_missing_classes_mean_noise_and_target(tmp_path):

@@ -135,17 +135,19 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
 
 def table_rows(prediction: Prediction, found: Selections, with_noise: bool) -> list[Selection]:
     """Return the rows of a recording's table in time order, with what lies between them as noise if wanted."""
-    parts = [found, noise_between(prediction.windows, found)] if with_noise else [found]
+    between = noise_between(prediction.windows, found) if with_noise else None
     rows = [
         Selection(
             begin_s=start_s,
             end_s=end_s,
             low_hz=prediction.low_hz,
             high_hz=prediction.high_hz,
-            sound_type=prediction.classes[class_index],
+            # Whatever the model calls its noise class: readers of tables know noise rows by this name.
+            sound_type="noise" if part is between else prediction.classes[class_index],
             cnn_logit_mean=logit,
         )
-        for part in parts
+        for part in (found, between)
+        if part is not None
         for start_s, end_s, class_index, logit in zip(
             part.start_s.tolist(),
             part.end_s.tolist(),

@@ -6,14 +6,15 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 import hum_shared
-from hum_predictor.latent import LatentWriter, latent_writer
+from hum_predictor.latent import LatentWriter, latent_writer, made_from
 from hum_predictor.recordings import find_recordings, parse_shard, shard_of
-from hum_predictor.text_log import write_text_log
+from hum_predictor.text_log import has_settings, write_text_log
 from hum_shared import layout, names, provenance
 from hum_shared.audio import AudioInfo, mono_blocks, probe, resampled_length
 from hum_shared.command import say, warn
@@ -147,13 +148,18 @@ def _score_if_needed(
     meta, grid = _describe(path, info, job)
     score_path = layout.score_file(job.output_dir, path.name)
     latent_path = score_path.with_name(names.recording_stem(path.name) + "_latent.parquet")
-    current = _is_current(score_path, meta) and (latent_path.exists() or not job.cfg.latent_extract)
+    current = _is_current(score_path, meta)
+    if job.cfg.latent_extract:
+        current = current and made_from(latent_path) == meta.inputs_sha256
+    if job.cfg.debug:
+        state = "up to date" if current else "to be scored"
+        say(f"{path.name}: {info.frames} samples at {info.sample_rate} Hz, {grid.n_windows} windows, {state}")
     if current:
         progress.advance(info.dur_s, path.name)
     else:
         progress.message = path.name
         _score(path, score_path, latent_path, meta, grid, job, progress, stop)
-    _write_extras(path, score_path, job, renew=not current)
+    _write_extras(path, score_path, job)
     return not current
 
 
@@ -212,7 +218,7 @@ def _score(
     progress: Progress, stop: StopRequest,
 ) -> None:  # fmt: skip
     blocks = read_ahead(mono_blocks(path, job.cfg.block_seconds, meta.model_rate))
-    with score_writer(score_path, meta) as writer, _latent(latent_path, job.cfg.latent_extract) as latents:
+    with score_writer(score_path, meta) as writer, _latent(latent_path, meta, job.cfg) as latents:
         for rows in score_recording(blocks, grid, job.scorer, latent=latents is not None):
             start_s, end_s = grid.times_s(rows.first, rows.first + len(rows.probs))
             finite = np.isfinite(rows.probs).all(axis=1)
@@ -229,33 +235,32 @@ def _score(
 
 
 @contextlib.contextmanager
-def _latent(path: Path, wanted: bool) -> Iterator[LatentWriter | None]:
-    if not wanted:
+def _latent(path: Path, meta: ScoreMeta, cfg: PredictionCfg) -> Iterator[LatentWriter | None]:
+    if not cfg.latent_extract:
         yield None
         return
-    with latent_writer(path) as writer:
+    with latent_writer(path, meta.inputs_sha256) as writer:
         yield writer
 
 
-def _write_extras(path: Path, score_path: Path, job: _Job, *, renew: bool) -> None:
-    """Write what is made from the score track: text log and picture."""
+def _write_extras(path: Path, score_path: Path, job: _Job) -> None:
+    """Write what is made from the score track, text log and picture, where it is missing or older."""
     cfg = job.cfg
     log_path = layout.log_file(job.log_dir, path.name)
     picture_path = score_path.with_name(names.recording_stem(path.name) + "_predict_output.png")
-    if cfg.legacy_log and (renew or not log_path.exists()):
-        write_text_log(
-            log_path,
-            read_score_track(score_path),
-            cfg,
-            recording=path,
-            model=job.model_path,
-            data_opts=job.model.raw_data_opts,
-        )
-    if cfg.visualize and (renew or not picture_path.exists()):
+    if cfg.legacy_log:
+        said: dict[str, Any] = {"recording": path, "model": job.model_path, "data_opts": job.model.raw_data_opts}
+        if not (_is_newer(log_path, score_path) and has_settings(log_path, read_score_meta(score_path), cfg, **said)):
+            write_text_log(log_path, read_score_track(score_path), cfg, **said)
+    if cfg.visualize and not _is_newer(picture_path, score_path):
         from hum_predictor.pictures import write_picture  # matplotlib only where a picture is wanted
 
         scores = read_score_track(score_path)
         write_picture(picture_path, path, scores, block_s=cfg.block_seconds, threshold=cfg.threshold)
+
+
+def _is_newer(path: Path, score_path: Path) -> bool:
+    return path.exists() and path.stat().st_mtime_ns >= score_path.stat().st_mtime_ns
 
 
 def _write_failures(path: Path, failures: dict[str, str]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from hum_shared.config.prediction import PredictionCfg
 from hum_shared.files import atomic_path
-from hum_shared.scores import ScoreTrack
+from hum_shared.scores import ScoreMeta, ScoreTrack
 
 
 def write_text_log(
@@ -24,16 +25,40 @@ def write_text_log(
     """
     stamp = datetime.now().astimezone().strftime("%H:%M:%S")
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as log:
-        for message in _head(track, cfg, recording, model, data_opts):
-            log.write(f"{stamp}|I|{message}\n")
+        for line in _head(track.meta, cfg, recording, model, data_opts):
+            log.write(f"{stamp}|{line}\n")
         for message in _windows(track, cfg.threshold):
             log.write(f"{stamp}|I|{message}\n")
 
 
+def has_settings(
+    path: Path, meta: ScoreMeta, cfg: PredictionCfg, *, recording: Path, model: Path, data_opts: dict[str, Any]
+) -> bool:
+    """Whether there is a log that was written with these settings (threshold included); scores are not compared."""
+    head = list(_head(meta, cfg, recording, model, data_opts))
+    try:
+        with path.open(encoding="utf-8", errors="replace") as log:
+            lines = [line.rstrip("\n").partition("|")[2] for line in islice(log, len(head))]
+    except FileNotFoundError:
+        return False
+    return lines == head
+
+
 def _head(
-    track: ScoreTrack, cfg: PredictionCfg, recording: Path, model: Path, data_opts: dict[str, Any]
+    meta: ScoreMeta, cfg: PredictionCfg, recording: Path, model: Path, data_opts: dict[str, Any]
 ) -> Iterator[str]:
-    meta = track.meta
+    """Yield the lines before the windows as ``level|message``; those of level D with `debug=true`."""
+    for message in _settings(meta, cfg, recording, model, data_opts):
+        yield f"I|{message}"
+    if cfg.debug:
+        yield f"D|front end: {meta.front_end}"
+        yield f"D|samples per window={meta.length}, start of a last window at the end={meta.tail}"
+        yield f"D|sha256 of the file={meta.recording_sha256}, of the model={meta.model_sha256}"
+
+
+def _settings(
+    meta: ScoreMeta, cfg: PredictionCfg, recording: Path, model: Path, data_opts: dict[str, Any]
+) -> Iterator[str]:
     yield str(recording)
     yield f"Model Path: {model}"
     yield f"dataOpts: {data_opts}"

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from hum_rf_filter.extraction import Work, extract_all
 from hum_rf_filter.features import FeatureSettings
-from hum_rf_filter.recordings import RecordingFolder
 from hum_rf_filter.tables import feature_table, is_annotation_table, read_table, recording_of_table
 from hum_rf_filter.training_data import NOISE, TARGET, TrainingData, training_data
 from hum_shared import names
@@ -24,6 +23,7 @@ from hum_shared.errors import AudioError, InputError
 from hum_shared.index import CorpusIndex
 from hum_shared.intervals import Intervals, as_intervals, best_iou
 from hum_shared.progress import Progress
+from hum_shared.recordings import RecordingFolder
 from hum_shared.selections import Selection
 
 MIN_IOU = 0.4

@@ -10,11 +10,11 @@ import pandas as pd
 
 from hum_rf_filter.extraction import Work, extract_all
 from hum_rf_filter.features import FeatureSettings
-from hum_rf_filter.recordings import RecordingFolder
 from hum_rf_filter.tables import LABEL, feature_table, is_table, recording_of_table, write_features
 from hum_shared.errors import HumError, InputError, PartialFailure
 from hum_shared.files import write_json
 from hum_shared.progress import track
+from hum_shared.recordings import RecordingFolder
 from hum_shared.selections import Selection, read_selections
 
 

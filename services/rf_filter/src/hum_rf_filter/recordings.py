@@ -1,8 +1,7 @@
-"""Recordings of selections: which file one is, and the features of all selections in it."""
+"""Features of all selections in one recording."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,65 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hum_rf_filter.features import FeatureSettings, segment_features
-from hum_shared import names
 from hum_shared.audio import AudioInfo, Samples, probe, read_mono
-from hum_shared.errors import AudioError, InputError
+from hum_shared.errors import AudioError
 from hum_shared.selections import Selection
 
 _BATCH_SAMPLES = 1 << 22  # sound worked on at a time: 16 MiB
 _READ_THROUGH_S = 1.0  # reading a gap this long is cheaper than opening the file again
-
-
-class RecordingFolder:
-    """The recordings below a folder, found by full name.
-
-    Parameters
-    ----------
-    folder
-        Searched with its sub-folders.
-
-    Raises
-    ------
-    InputError
-        When it is not a folder.
-    """
-
-    def __init__(self, folder: Path):
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder; audio_dir must be the folder of the recordings")
-        self.folder = folder
-        self._by_stem: dict[str, list[Path]] = defaultdict(list)
-        self._by_name: dict[str, list[Path]] = defaultdict(list)
-        for path in sorted(folder.rglob("*")):
-            if names.is_audio(path.name) and path.is_file():
-                self._by_stem[names.recording_stem(path.name)].append(path)
-                self._by_name[path.name].append(path)
-
-    def find(self, name: str, full_name: str | None = None) -> Path:
-        """Return the one recording of this name.
-
-        Parameters
-        ----------
-        name
-            The recording's name without its audio suffix, as annotation tables carry it, or with it, as tables
-            of other origin do. Compared as a whole, never as a prefix.
-        full_name
-            The recording's full name, where it is known.
-
-        Raises
-        ------
-        AudioError
-            When there is none or more than one; names them.
-        """
-        named = self._by_stem.get(name) or self._by_name.get(name, [])
-        found = [path for path in named if full_name in (None, path.name)]
-        if len(found) == 1:
-            return found[0]
-        wanted = full_name or f"{name} (.wav, .flac, …)"
-        if not found:
-            raise AudioError(f"{self.folder}: no recording {wanted}. Point to the folder that was predicted on.")
-        listed = ", ".join(str(path) for path in found)
-        raise AudioError(f"{wanted}: {len(found)} recordings have this name: {listed}. Keep one of them.")
 
 
 def recording_features(path: Path, selections: Sequence[Selection], settings: FeatureSettings) -> NDArray[np.float64]:

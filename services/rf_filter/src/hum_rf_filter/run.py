@@ -16,7 +16,6 @@ from hum_rf_filter.features import LOGIT_FEATURE, FeatureSettings
 from hum_rf_filter.filtering import filtered_row, index_entry, keep
 from hum_rf_filter.forest import Forest, load_forest
 from hum_rf_filter.forest_file import read_forest_bytes
-from hum_rf_filter.recordings import RecordingFolder
 from hum_rf_filter.run_features import features_of_run
 from hum_rf_filter.run_folder import RunFolder
 from hum_rf_filter.sources import Evaluation, Source, find_sources, read_evaluation
@@ -29,6 +28,7 @@ from hum_shared.files import sha256_json, write_json
 from hum_shared.index import PredictionEntry, PredictionIndex, PredictionMeta, RecordingInfo, read_index, write_index
 from hum_shared.progress import track
 from hum_shared.provenance import collect, utc_now
+from hum_shared.recordings import RecordingFolder
 from hum_shared.selections import POSTRF_COLUMNS, write_selections
 from hum_shared.stopping import StopRequest
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from hum_rf_filter import __version__
 from hum_rf_filter.features import FeatureSettings
-from hum_rf_filter.recordings import RecordingFolder
 from hum_rf_filter.tables import NumberedSelection, read_table, recording_of_table
 from hum_shared import names
 from hum_shared.audio import probe
 from hum_shared.errors import HumError
 from hum_shared.files import sha256_file, sha256_json
 from hum_shared.index import PredictionIndex, RecordingInfo, read_index
+from hum_shared.recordings import RecordingFolder
 from hum_shared.selections import Selection
 
 _SAME_LENGTH_S = 0.002  # indexes round to milliseconds

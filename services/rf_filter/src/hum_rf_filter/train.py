@@ -11,7 +11,6 @@ from hum_rf_filter.candidates import candidate_data, find_candidates, find_table
 from hum_rf_filter.card import ForestCard, read_card, write_card
 from hum_rf_filter.features import FeatureSettings
 from hum_rf_filter.forest_file import SKOPS_SUFFIX, write_forest
-from hum_rf_filter.recordings import RecordingFolder
 from hum_rf_filter.training import MIN_SAMPLES_LEAF, Trained, TrainingSettings, train_forest
 from hum_rf_filter.training_data import TrainingData, read_training_data
 from hum_shared.command import warn
@@ -20,6 +19,7 @@ from hum_shared.files import sha256_file, sha256_json
 from hum_shared.index import CorpusIndex, read_index
 from hum_shared.progress import Progress, track
 from hum_shared.provenance import collect
+from hum_shared.recordings import RecordingFolder
 
 _PACKAGES = ("hum-rf-filter", "scikit-learn", "skops", "librosa", "numpy", "scipy", "pandas", "joblib")
 

@@ -66,6 +66,14 @@ def read_noise(folder: Path) -> list[Clip]:
     return found
 
 
+def tape_of(clip: Clip) -> str:
+    """Return the tape that a dataset clip's name carries; clips of foreign names are tapes of their own."""
+    try:
+        return names.parse_dataset_clip(clip.path.name).tape_key
+    except NameFormatError:
+        return clip.path.name
+
+
 def clips_digest(clips: Mapping[Part, Sequence[Clip]]) -> str:
     """Return the SHA-256 of what a dataset holds: names, content and order of the clips of each part."""
     return sha256_json({part: [[clip.path.name, sha256_file(clip.path)] for clip in clips[part]] for part in PARTS})

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from hum_shared import layout, names, provenance
+from hum_shared import layout, provenance
 from hum_shared.card import ModelCard, write_card
 from hum_shared.command import say, warn
 from hum_shared.config.cfg import read_cfg
@@ -28,7 +28,7 @@ from hum_shared.progress import track
 from hum_shared.stopping import StopRequest
 from hum_trainer.batches import HIGHEST_PITCH_SOURCE, BatchMaker
 from hum_trainer.checkpoint import FILE_NAME, load_checkpoint
-from hum_trainer.clips import PARTS, Clip, Part, class_indices, clips_digest, read_noise, read_part
+from hum_trainer.clips import PARTS, Clip, Part, class_indices, clips_digest, read_noise, read_part, tape_of
 from hum_trainer.loop import Trainer
 from hum_trainer.measures import Outcome
 from hum_trainer.spectrograms import SpectrogramStore, build_store, n_frames
@@ -267,7 +267,7 @@ def _write_model(
     else:
         save_model(model_path, network, opts, classes)
     counts = {part: dict(sorted(Counter(clip.class_name for clip in clips[part]).items())) for part in PARTS}
-    tapes = {part: sorted({_tape(clip) for clip in clips[part]}) for part in PARTS}
+    tapes = {part: sorted({tape_of(clip) for clip in clips[part]}) for part in PARTS}
     card = ModelCard(
         model_file=model_path.name,
         model_sha256=sha256_file(model_path),
@@ -291,11 +291,3 @@ def _write_model(
         provenance=provenance.collect(_PACKAGES, cfg_sha256=cfg.digest(), seed=cfg.seed),
     )
     write_card(card_path, card)
-
-
-def _tape(clip: Clip) -> str:
-    """Return the tape a clip's name carries; clips of foreign names are their own."""
-    try:
-        return names.parse_dataset_clip(clip.path.name).tape_key
-    except InputError:
-        return clip.path.name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import product
 from typing import Literal
 
 import numpy as np
@@ -15,8 +14,6 @@ from hum_shared.config.variants import SplitStrategy
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
 SHARES = np.array([0.70, 0.15, 0.15])
-
-_EXACT_TAPES = 10  # 3^10 ways are tried at once
 
 
 def split(
@@ -87,8 +84,7 @@ def split_by_stratum(strata: Sequence[tuple[str, ...]], rng: np.random.Generator
 def split_by_tape(tapes: Sequence[str], rng: np.random.Generator) -> list[Part]:
     """Split by whole tapes, with sizes as close to the shares (least squares) as tapes allow.
 
-    Up to ten tapes all ways are tried; with more, tapes are placed from the largest to the smallest and then moved
-    and swapped while that brings the sizes closer. Ties are left to chance.
+    Ties are left to chance.
     """
     if not tapes:
         return []
@@ -96,65 +92,45 @@ def split_by_tape(tapes: Sequence[str], rng: np.random.Generator) -> list[Part]:
     order = sorted(sizes)
     order = [order[i] for i in rng.permutation(len(order))]
     counts = np.array([sizes[tape] for tape in order])
-    assigned = _best_assignment(counts) if len(order) <= _EXACT_TAPES else _improved_assignment(counts)
-    part_of = {tape: PARTS[part] for tape, part in zip(order, assigned.tolist(), strict=True)}
+    part_of = {tape: PARTS[part] for tape, part in zip(order, _closest_assignment(counts).tolist(), strict=True)}
     return [part_of[tape] for tape in tapes]
 
 
-def _best_assignment(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the part (0, 1, 2) of each tape, by trying all."""
-    ways = np.array(list(product(range(3), repeat=len(counts))))
-    sizes = np.stack([((ways == part) * counts).sum(axis=1) for part in range(3)], axis=1)
-    cost = ((sizes - SHARES * counts.sum()) ** 2).sum(axis=1)
-    for part in range(min(3, len(counts))):
-        cost[~(ways == part).any(axis=1)] = np.inf
-    return np.asarray(ways[np.argmin(cost)])
+def _closest_assignment(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the part (0, 1, 2) of each tape for which the sizes come closest to the shares.
 
+    Exact: which sizes of val and test can be reached is computed tape by tape. None farther from its share than a
+    quick assignment's sizes all together needs to be looked at.
+    """
+    n_parts, total = min(3, len(counts)), int(counts.sum())
+    goal = SHARES * total
+    quick = np.zeros(3)
+    for rank, count in enumerate(np.sort(counts)[::-1]):
+        quick[rank if rank < n_parts else int(np.argmax(goal - quick))] += count
+    farthest = np.sqrt(((quick - goal) ** 2).sum())
+    _, most_val, most_test = np.minimum(total, np.ceil(goal + farthest)).astype(int).tolist()
 
-def _improved_assignment(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the part of each tape, by moves and swaps from a greedy start."""
-    goal = SHARES * counts.sum()
+    reached = np.zeros((most_val + 1, most_test + 1), dtype=bool)
+    reached[0, 0] = True
+    before = []
+    for count in counts.tolist():
+        before.append(reached)
+        reached = reached.copy()
+        reached[count:] |= before[-1][:-count]
+        reached[:, count:] |= before[-1][:, :-count]
+    val, test = np.nonzero(reached)
+    sizes = np.column_stack((total - val - test, val, test))
+    cost = ((sizes - goal) ** 2).sum(axis=1)
+    cost[(sizes[:, :n_parts] == 0).any(axis=1)] = np.inf
+    _, in_val, in_test = sizes[np.argmin(cost)].tolist()
+
     assigned = np.zeros(len(counts), dtype=np.int64)
-    sizes = np.zeros(3)
-    largest_first = np.argsort(-counts, kind="stable")
-    for rank, tape in enumerate(largest_first):
-        # One tape each for the start: later moves and swaps never empty a part.
-        part = rank if rank < 3 else int(np.argmax(goal - sizes))
-        assigned[tape] = part
-        sizes[part] += counts[tape]
-    improved = True
-    while improved:
-        improved = any(_improve(tape, counts, assigned, sizes, goal) for tape in range(len(counts)))
+    for tape in reversed(range(len(counts))):
+        count = int(counts[tape])
+        if before[tape][in_val, in_test]:
+            continue
+        if in_val >= count and before[tape][in_val - count, in_test]:
+            assigned[tape], in_val = 1, in_val - count
+        else:
+            assigned[tape], in_test = 2, in_test - count
     return assigned
-
-
-def _improve(
-    tape: int,
-    counts: NDArray[np.int64],
-    assigned: NDArray[np.int64],
-    sizes: NDArray[np.float64],
-    goal: NDArray[np.float64],
-) -> bool:
-    """Move one tape, or swap it with another, where that helps most; changes `assigned` and `sizes`."""
-    here = int(assigned[tape])
-    # What tape `here` would give to another part: its own clips, less what it gets in exchange.
-    partners = np.flatnonzero(assigned != here)
-    moves = [(part, -1, int(counts[tape])) for part in range(3) if part != here]
-    if np.count_nonzero(assigned == here) == 1:
-        moves = []
-    swaps = [(int(assigned[other]), int(other), int(counts[tape] - counts[other])) for other in partners]
-    best, best_gain = None, 1e-9
-    for part, other, given in moves + swaps:
-        before = (sizes[here] - goal[here]) ** 2 + (sizes[part] - goal[part]) ** 2
-        after = (sizes[here] - given - goal[here]) ** 2 + (sizes[part] + given - goal[part]) ** 2
-        if before - after > best_gain:
-            best, best_gain = (part, other, given), before - after
-    if best is None:
-        return False
-    part, other, given = best
-    assigned[tape] = part
-    if other >= 0:
-        assigned[other] = here
-    sizes[here] -= given
-    sizes[part] += given
-    return True

@@ -119,7 +119,7 @@ def _explain(error: ValidationError, path: Path, values: Mapping[str, str], line
 
 
 def _rule(detail: Any) -> str:
-    message = str(detail["msg"])
+    message = str(detail["msg"]).removeprefix("Value error, ")
     return message[0].lower() + message[1:] if message[:1].isupper() else message
 
 

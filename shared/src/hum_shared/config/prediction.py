@@ -27,7 +27,7 @@ class PredictionCfg(CfgModel):
     min_max_norm: bool = Field(False, description="scale each window to [0, 1]; must match the training")
     visualize: bool = Field(False, description="write a spectrogram picture with the score curve per recording")
     latent_extract: bool = Field(False, description="write the pooled features per window as Parquet")
-    debug: bool = Field(False, description="log more")
+    debug: bool = Field(False, description="say more of every recording, also in the text log")
     # Ours:
     device: Device | None = Field(None, description="wins over no_cuda; cuda fails where there is no GPU")
     precision: Precision = Field("float32", description="bfloat16: autocast of the network where the device can")

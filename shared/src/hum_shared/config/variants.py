@@ -175,7 +175,7 @@ def read_benchmark_variants(path: Path) -> list[BenchmarkVariant]:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "top level"
-        raise CfgError(f"{path}: {where}: {first['msg']}") from None
+        raise CfgError(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
     if not variants:
         raise CfgError(f"{path}: no variants; add at least one {{seq_len, hop, threshold}}")
     seen: dict[str, int] = {}

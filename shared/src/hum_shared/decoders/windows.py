@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 _SMALLEST_PROBABILITY = 1e-6
+_ROUNDING = 1e-5  # of float32 softmax
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Windows:
     Raises
     ------
     ValueError
-        When shapes disagree, there are fewer than two classes, times decrease, or a number is NaN or infinite.
+        When shapes disagree, there are fewer than two classes, times decrease, a number is NaN or infinite, or
+        a probability is none.
     """
 
     start_s: Floats
@@ -51,6 +53,9 @@ class Windows:
         finite = np.isfinite(self.start_s) & np.isfinite(self.end_s) & np.isfinite(self.probs).all(axis=1)
         if not finite.all():
             raise ValueError(f"window {np.argmin(finite) + 1} of {n} holds NaN or infinite numbers")
+        shares = ((self.probs >= 0) & (self.probs <= 1 + _ROUNDING)).all(axis=1)
+        if not shares.all():
+            raise ValueError(f"window {np.argmin(shares) + 1} of {n} holds probabilities outside 0 to 1")
 
     @cached_property
     def class_index(self) -> Integers:

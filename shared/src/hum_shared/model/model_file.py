@@ -249,11 +249,15 @@ def _load_script(path: Path) -> LoadedModel:
     raw = _literal(extra["dataOpts"], "dataOpts", path)
     classes = _classes(_literal(extra["classes"], "classes", path) if extra["classes"] else None, path)
     opts = _literal(extra["classifierOpts"], "classifierOpts", path) if extra["classifierOpts"] else {}
-    if not (hasattr(script, "encoder") and hasattr(script, "classifier")):
-        raise ModelError(f"{path}: TorchScript without encoder and classifier")
+    parts = dict(script.named_children())
+    # Numbers are the names of a traced nn.Sequential.
+    encoder, classifier = parts.get("encoder", parts.get("0")), parts.get("classifier", parts.get("1"))
+    if encoder is None or classifier is None:
+        found = ", ".join(parts) or "none"
+        raise ModelError(f"{path}: TorchScript without the two parts encoder and classifier; its parts: {found}")
     return LoadedModel(
-        script.encoder,
-        script.classifier,
+        encoder,
+        classifier,
         str(opts.get("pooling", "avg")),
         _data_opts(raw, path),
         raw,

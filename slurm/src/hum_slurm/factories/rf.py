@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hum_shared.config.cfg import validate
 from hum_shared.config.rf import RfCfg
 from hum_shared.errors import InputError
 from hum_shared.files import sha256_file
@@ -48,7 +49,7 @@ def plan_rf(
     InputError
         When there is no run, or no folder `audio_root`.
     CfgError
-        When a value of the site is left to be filled in.
+        When an option breaks a rule, or a value of the site is left to be filled in.
     """
     plan = context.start_plan()
     benchmark = benchmark_tree(context, set_name, benchmark_root)
@@ -65,16 +66,17 @@ def plan_rf(
     for model, variant in written_runs(benchmark):
         run = benchmark.run(model, variant)
         recordings = audio or scored_folder(context.workspace, benchmark, model, variant)
-        cfg = RfCfg(
-            run_root=context.value(run, plan),
-            audio_dir=context.value(recordings, plan),
-            rf_model_path=context.value(forest, plan),
-            rf_threshold=rf_threshold,
-            n_fft=n_fft,
-            hop=hop,
-            include_deltas=include_deltas,
-            rf_model_sha256=digest,
-        )
+        values = {
+            "run_root": context.value(run, plan),
+            "audio_dir": context.value(recordings, plan),
+            "rf_model_path": context.value(forest, plan),
+            "rf_threshold": rf_threshold,
+            "n_fft": n_fft,
+            "hop": hop,
+            "include_deltas": include_deltas,
+            "rf_model_sha256": digest,
+        }
+        cfg = validate(RfCfg, values, "options of hum-slurm rf")
         cfg_path = benchmark.cfg(model, variant, "rf")
         plan.add_cfg(cfg_path, cfg)
         cfg_text = context.value(cfg_path, plan)

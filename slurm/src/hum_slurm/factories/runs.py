@@ -8,6 +8,7 @@ from hum_shared.config.cfg import read_cfg
 from hum_shared.config.prediction import PredictionCfg
 from hum_shared.errors import InputError
 from hum_shared.layout import Benchmark, Workspace
+from hum_shared.recordings import recordings_folder
 
 
 def benchmark_runs(benchmark: Benchmark) -> list[tuple[str, str]]:
