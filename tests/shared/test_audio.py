@@ -1,5 +1,4 @@
 import os
-import resource
 import struct
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from hum_shared import audio
 from hum_shared.errors import AudioError
+from support.full_disk import full_disk
 
 RATE = 8000
 
@@ -198,13 +198,8 @@ def test_a_chunk_after_the_samples_does_no_harm(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_from_a_broken_recording(tmp_path: Path) -> None:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))  # what is longer fails as on a full disk
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            audio.write_wav(tmp_path / "a.wav", _noise(20_000), RATE, "PCM_16")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with full_disk(), pytest.raises(OSError, match="File too large"):
+        audio.write_wav(tmp_path / "a.wav", _noise(20_000), RATE, "PCM_16")
 
 
 def test_what_is_written_reads_the_same(tmp_path: Path) -> None:

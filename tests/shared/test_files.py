@@ -1,11 +1,9 @@
 import hashlib
 import math
 import os
-import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,17 +12,9 @@ from hypothesis import strategies as st
 
 from hum_shared import files
 from hum_shared.errors import InputError
+from support.full_disk import full_disk
 
 HOSTILE = ["a b.txt", "it's.txt", 'say "moo".txt', "$HOME.txt", "Grün.tar.gz", "a.b.c.txt", "ü" * 120 + ".txt"]
-
-
-@pytest.fixture
-def small_files_only() -> Iterator[None]:
-    """Let writes beyond 4 KiB fail, as a full disk would (Python ignores SIGXFSZ)."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -88,11 +78,10 @@ def test_what_another_machine_leaves_is_removed_when_old(tmp_path: Path, age_s: 
     assert foreign.exists() == left
 
 
-@pytest.mark.usefixtures("small_files_only")
 def test_a_full_disk_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "x.txt"
     target.write_text("old")
-    with pytest.raises(OSError, match="File too large") as error:
+    with full_disk(), pytest.raises(OSError, match="File too large") as error:
         files.write_text(target, "x" * 10_000)
     assert error.value.filename == str(target)
     assert target.read_text() == "old"

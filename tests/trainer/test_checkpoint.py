@@ -1,12 +1,11 @@
 """The resumable state on disk."""
 
-import resource
-
 import pytest
 import torch
 
 from hum_shared.errors import InputError
 from hum_trainer.checkpoint import load_checkpoint, save_checkpoint
+from support.full_disk import full_disk
 
 
 def test_equal_states_give_equal_files(tmp_path):
@@ -26,12 +25,7 @@ def test_other_files_are_refused(tmp_path, content):
 def test_a_full_disk_keeps_the_old_checkpoint(tmp_path):
     path = tmp_path / "a.pt"
     save_checkpoint(path, {"epoch": 3})
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))  # what is longer fails as on a full disk
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            save_checkpoint(path, {"epoch": 4, "weights": torch.zeros(100_000)})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with full_disk(), pytest.raises(OSError, match="File too large"):
+        save_checkpoint(path, {"epoch": 4, "weights": torch.zeros(100_000)})
     assert load_checkpoint(path) == {"epoch": 3}
     assert list(tmp_path.iterdir()) == [path]
