@@ -24,13 +24,13 @@ from hum_shared.model.scoring import WindowScorer
 
 OPTS = DataOpts(sr=48000, n_fft=2048, hop_length=1024, n_freq_bins=128, fmin=0, fmax=4000)
 WINDOW_S, HOP_S = 0.4, 0.05
-SECONDS, PLAIN_SECONDS = 60, 10
+SECONDS, PLAIN_SECONDS = 240, 10
 BARE_BATCHES = (16, 32, 64, 128)
-ROUNDS = 3
+ROUNDS = 2
 
 
 def run() -> list[dict[str, object]]:
-    """Measure prediction in float32 and, where the CPU has it, bfloat16; everything best of three."""
+    """Measure prediction in float32 and, where the CPU has it, bfloat16; everything best of two."""
     exact_float32()
     device = torch.device("cpu")
     with tempfile.TemporaryDirectory() as folder:
