@@ -13,10 +13,12 @@ SLURM := $(BIN)/hum-slurm
 RUN = $(SLURM) run $(1) --workspace "$$WORKSPACE" --executor "$$EXECUTOR" --workers "$$WORKERS"
 PACKAGES := shared/src services/trainer/src services/predictor/src services/evaluator/src services/rf_filter/src slurm/src
 
+ONE_SIF := $(addprefix build-sif-,trainer predictor evaluator rf_filter)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format bench lock data-index data-prepare data-count training-configs train \
-	benchmark-configs gpu-predict eval-batches eval-run rf-batches rf-filter cutouts metrics clean-benchmark \
-	training-clean-configs training-clean-jobs training-clean-runs
+	tune report quality training-submit status watch upload test-hpc benchmark-configs gpu-predict eval-batches eval-run rf-batches \
+	rf-filter cutouts metrics clean-benchmark training-clean-configs training-clean-jobs training-clean-runs build-sif test-sif sign-sif $(ONE_SIF)
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "%-24s %s\n", $$1, $$2}'
@@ -30,6 +32,9 @@ lock: setup ## renew the hashed locks in requirements/ (LOCK_OPTIONS=--upgrade f
 test: setup ## all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
+test-hpc: setup ## all tests on a private Slurm cluster (as root; HUM_HPC_REQUIRED=1: fail where one cannot run)
+	tests/hpc/machine/test --durations=0
+
 lint: setup ## format, lint, types, import rules
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES)
@@ -37,6 +42,9 @@ lint: setup ## format, lint, types, import rules
 
 format: setup ## format the code and fix what can be fixed
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+quality: setup ## what every part of the detector is worth, over seeds (QUALITY=options of benchmarks/quality.py)
+	$(BIN)/python benchmarks/quality.py $(QUALITY)
 
 bench: setup ## time every stage against plain loops
 	$(BIN)/python -m benchmarks
@@ -86,10 +94,41 @@ cutouts: setup ## cut out the selections as sound files (WORKERS=)
 	$(SLURM) cutouts --workspace "$$WORKSPACE" $${SITE:+--site "$$SITE"}
 	$(call RUN,cutouts)
 
+training-submit: setup ## hand the trainings to Slurm
+	$(SLURM) submit train --workspace "$$WORKSPACE"
+
+status: setup ## show how every task stands
+	$(SLURM) status --workspace "$$WORKSPACE"
+
+watch: setup ## show that again and again (Ctrl-C ends it)
+	while $(SLURM) status --workspace "$$WORKSPACE"; do sleep 30; clear; done
+
+upload: ## copy SRC= to the cluster (rsync over ssh, resumable; DRY_RUN=1; settings in .env.upload)
+	@slurm/upload.sh "$${SRC:?name what to upload: make $@ SRC=...}" $${DRY_RUN:+dry-run}
+
 metrics: setup ## compare every model, variant and layer with the ground truth (BENCHMARK_CORPUS=, LAYER=)
 	$(BIN)/hum-evaluator compare --runs "$$WORKSPACE/BENCHMARK/runs" --layer "$$LAYER" \
 		--gt "$${BENCHMARK_CORPUS:?name a corpus: make $@ BENCHMARK_CORPUS=...}/corpus_index.json" \
 		--out "$$WORKSPACE/BENCHMARK/metrics.csv" --per-tape-out "$$WORKSPACE/BENCHMARK/metrics_per_tape.csv"
+
+build-sif: setup ## build the container images into images/, or one: build-sif-<service> (BASE=, TORCH_INDEX=, IMAGES=)
+	containers/build
+
+$(ONE_SIF): build-sif-%: setup
+	containers/build $*
+
+test-sif: ## run the test that each image brings, as a job runs it (IMAGES=)
+	containers/test
+
+sign-sif: ## sign the images with your Apptainer key (IMAGES=)
+	containers/sign
+
+report: setup ## one HTML file to look at and listen to (BENCHMARK_CORPUS= for the truth)
+	$(BIN)/hum-evaluator report --runs "$$WORKSPACE/BENCHMARK/runs" --out "$$WORKSPACE/BENCHMARK/report.html" \
+		$${BENCHMARK_CORPUS:+--gt "$$BENCHMARK_CORPUS/corpus_index.json"}
+
+tune: setup ## tune the decoders on what networks say of tapes they have not seen (WORKERS=)
+	$(call RUN,tune)
 
 clean-benchmark: ## delete the benchmark's cfgs, jobs, runs and scores
 	for part in cfg jobs runs scores; do rm -rf "$$WORKSPACE/BENCHMARK/$$part"; done

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import bench_decoding, bench_features, bench_prediction, bench_training
+from benchmarks import (
+    bench_decoding,
+    bench_features,
+    bench_prediction,
+    bench_progress,
+    bench_report,
+    bench_status,
+    bench_training,
+)
 
 RESULT = Path(__file__).parent / "result.json"
 
@@ -25,6 +33,9 @@ def main() -> None:
         bench_decoding.run,
         bench_features.run,
         bench_training.run,
+        bench_report.run,
+        bench_progress.run,
+        bench_status.run,
     ]
     for measure in measured:
         found = measure()

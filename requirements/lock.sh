@@ -15,6 +15,6 @@ for package in shared trainer predictor evaluator rf-filter slurm; do
     ours+=(--no-emit-package "hum-$package")
 done
 compile dev "$@"
-for name in shared trainer predictor evaluator rf_filter slurm test; do
+for name in shared trainer predictor evaluator rf_filter slurm test test_shared test_evaluator; do
     compile "$name" --constraints requirements/dev.txt "$@"
 done

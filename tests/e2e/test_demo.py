@@ -16,15 +16,16 @@ from hum_shared.selections import read_selections
 ROOT = Path(__file__).parents[2]
 FINCHES = ROOT.parent / "shared" / "corpora" / "zebra_finch"
 
-SETTINGS = {
-    "dataset_prep": {
-        "active_strategies": ["proportional_by_tape"],
-        "strategies": {"proportional_by_tape": {"split_strategy": "proportional_by_tape", "seed": 1}},
-    },
-    "train_variants": {
-        "globals": {"max_pool": 1, "min_max_norm": True, "batch_size": 16, "epochs_per_eval": 3, "seed": 1}
-    },
+MODELS = ["dense", "original"]
+DATASET = {
+    "active_strategies": ["proportional_by_tape"],
+    "strategies": {"proportional_by_tape": {"split_strategy": "proportional_by_tape", "seed": 1}},
 }
+ORIGINAL = {
+    "dataset": "dataset_proportional_by_tape", "max_pool": 1, "min_max_norm": True, "batch_size": 16,
+    "epochs_per_eval": 3, "seed": 1,
+}  # fmt: skip
+DENSE = {"corpus": "training_corpus", "n_folds": 2, "max_train_epochs": 4, "examples_per_epoch": 160, "seed": 1}
 FINCH = {
     "sequence_len": 50, "sr": 32000, "n_fft": 512, "hop_length": 128, "n_freq_bins": 64, "fmin": 500, "fmax": 12000,
     "lr": 1e-5, "max_train_epochs": 6,
@@ -40,12 +41,15 @@ def workspace(tmp_path_factory):
     """A workspace in which the demo has run, under a hostile path."""
     folder = tmp_path_factory.mktemp("e2e") / "Größe 'x' \"y\" $HOME" / "demo"
     real = FINCHES.is_dir()
-    settings = json.loads(json.dumps(SETTINGS))
-    settings["train_variants"]["globals"] |= FINCH if real else PADDOCK
     seq_len, hop = (0.05, 0.01) if real else (0.4, 0.1)
-    settings["benchmark_variants"] = [
-        {"seq_len": seq_len, "hop": hop, "threshold": threshold} for threshold in (0.9, 0.99)
-    ]
+    settings = {
+        "dataset_prep": DATASET,
+        "train_variants": {"variants": {"dense": DENSE, "original": ORIGINAL | (FINCH if real else PADDOCK)}},
+        "benchmark_variants": [
+            {"seq_len": seq_len, "hop": hop, "threshold": 0.9},
+            {"seq_len": seq_len, "hop": hop, "threshold": 0.5, "decoder": "hysteresis"},
+        ],
+    }
     folder.mkdir(parents=True)
     (folder / "cfg.json").write_text(json.dumps(settings))
     _demo(folder, real)
@@ -70,26 +74,41 @@ def _metrics(workspace):
 
 def test_every_variant_and_layer_is_compared(workspace):
     rows = _metrics(workspace)
-    assert len({(row["model"], row["variant"], row["layer"]) for row in rows}) == len(rows) == 4
+    assert len({(row["model"], row["variant"], row["layer"]) for row in rows}) == len(rows) == 8
     assert {row["layer"] for row in rows} == {"evaluation", "postrf"}
 
 
 def test_the_detector_finds_calls(workspace):
-    best = max(float(row["f1"]) for row in _metrics(workspace))
-    assert best > 0.3
+    best = {model: max(float(r["f1"]) for r in _metrics(workspace) if r["model"] == model) for model in MODELS}
+    assert best["original"] > 0.3
+    assert best["dense"] > 0.9
 
 
 def test_the_filter_only_takes_away(workspace):
-    rows = {(row["variant"], row["layer"]): int(row["n_pred"]) for row in _metrics(workspace)}
-    for variant in {variant for variant, _ in rows}:
-        assert 0 < rows[variant, "postrf"] <= rows[variant, "evaluation"]
+    rows = {(row["model"], row["variant"], row["layer"]): int(row["n_pred"]) for row in _metrics(workspace)}
+    for model, variant in {run[:2] for run in rows}:
+        assert 0 < rows[model, variant, "postrf"] <= rows[model, variant, "evaluation"]
 
 
 def test_variants_that_differ_in_threshold_share_their_scores(workspace):
     scores = list((workspace / "out" / "BENCHMARK" / "scores").glob("*/*"))
-    assert len(scores) == 1
+    assert sorted(path.parent.name for path in scores) == MODELS
     manifest = (workspace / "out" / "BENCHMARK" / "jobs" / "predict.manifest.jsonl").read_text().splitlines()
-    assert len(manifest) == 1
+    assert len(manifest) == len(MODELS)
+
+
+def test_decoder_and_forest_of_the_dense_model_come_from_tapes_its_networks_had_not_seen(workspace):
+    out = workspace / "out"
+    decoder = json.loads((out / "TRAINING/runs/models/dense/models/decoder.json").read_text())
+    assert decoder["best"] in decoder["decoders"]
+    cfgs = list((out / "BENCHMARK/sets/rf_training/cfg/dense").glob("*/eval.cfg"))
+    assert len(cfgs) == 2
+    assert all("scores_dir=TRAINING/runs/models/dense/out_of_tape" in cfg.read_text() for cfg in cfgs)
+    assert not (out / "BENCHMARK/sets/rf_training/scores/dense").exists()
+
+
+def test_there_is_a_report_to_look_at(workspace):
+    assert "Use this run" in (workspace / "out" / "BENCHMARK" / "report.html").read_text()
 
 
 def test_tables_and_index_agree(workspace):

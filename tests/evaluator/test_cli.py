@@ -18,7 +18,7 @@ CALL = [0.1, 0.9, 0.9, 0.1, 0.1]
 
 
 def hum_evaluator(*arguments):
-    code = "from hum_evaluator.cli import main; main()"
+    code = "from hum_evaluator.__main__ import main; main()"
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
 
@@ -81,10 +81,34 @@ def test_compare_prints_a_table_and_writes_both_files(tmp_path, out_option):
     assert len(per_tape.read_text(encoding="utf-8").splitlines()) == 7
 
 
+def test_tune_prints_a_table_and_then_that_nothing_is_left_to_do(tmp_path):
+    entries = [
+        {
+            "uid": 1,
+            "clip_path": f"labelled_recordings/{RECORDING}",
+            "dur_s": 0.1,
+            "clip_start_s": 0.2,
+            "clip_end_s": 0.3,
+            "raw_start_s": 0.2,
+            "raw_end_s": 0.3,
+        }
+    ]
+    (tmp_path / "gt.json").write_text(json.dumps({"entries": entries}), encoding="utf-8")
+    write_track(tmp_path / "scores", RECORDING, CALL)
+    arguments = ["tune", "--gt", tmp_path / "gt.json", "--scores", tmp_path / "scores", "--out", tmp_path / "d.json"]
+    first, second = (hum_evaluator(*arguments, "--decoder", "union") for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.splitlines()[0].split()[:3] == ["decoder", "tried", "F1@0.3"]
+    assert first.stdout.splitlines()[1].split()[:2] == ["union", "22"]
+    assert first.stdout.splitlines()[-1] == f"best: union; settings of all: {tmp_path}/d.json"
+    assert (second.returncode, second.stdout) == (0, f"nothing to do: {tmp_path}/d.json is up to date\n")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["run", "no such.cfg"],
+        ["tune", "--gt", "no.json", "--scores", "no"],
         ["run"],
         ["cutouts", "no such run"],
         ["cutouts", ".", "--stage", "prediction"],
@@ -100,7 +124,7 @@ def test_bad_input_exits_2_without_a_stack_trace(arguments):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", [["run"], ["compare"], ["cutouts"]])
+@pytest.mark.parametrize("command", [["run"], ["compare"], ["tune"], ["cutouts"]])
 def test_help_shows_an_example(command):
     done = hum_evaluator(*command, "--help")
     assert done.returncode == 0

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hum_evaluator.compare import Rules, compare, write_rows
+from hum_evaluator.compare import Rules, compare
+from hum_evaluator.csv_tables import write_paired, write_rows
 from hum_shared.errors import InputError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics.json"
@@ -264,3 +265,98 @@ def test_the_same_runs_give_the_same_bytes(tmp_path):
     for name in ("one.csv", "two.csv"):
         write_rows(tmp_path / name, compared(tmp_path).tapes, per_tape=True)
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+# --- columns behind the first ones, differences, leakage -------------------------------------------------
+
+
+def test_new_columns_stand_behind_the_old_ones(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2), call(2, CLIP, 5, 6)])
+    write_run(tmp_path, [prediction(1, CLIP, 1.1, 2, confidence=0.9)], [recording(CLIP, TAPE, dur_s=1800.0)])
+    found = compared(tmp_path)
+    write_rows(tmp_path / "m.csv", found.runs, per_tape=False)
+    write_rows(tmp_path / "t.csv", found.tapes, per_tape=True)
+    header = (tmp_path / "m.csv").read_text(encoding="utf-8").splitlines()[0].split(",")
+    assert header[:7] == ["n_gt", "n_pred", "tp", "fp", "fn", "precision", "recall"]
+    assert header[header.index("layer") + 1] == "precision_iou30"
+    (row,) = read_csv(tmp_path / "m.csv")
+    assert float(row["hours"]) == 0.5
+    assert float(row["average_precision"]) == 0.5
+    assert float(row["bias_onset_ms"]) == pytest.approx(100)
+    assert (row["interval_by"], float(row["f1_low"]), float(row["f1_high"])) == (
+        "one-minute block",
+        0.0,
+        pytest.approx(2 / 3),
+    )
+    (tape,) = read_csv(tmp_path / "t.csv")
+    assert (tape["f1_collar"], tape["pred_per_hour"]) == (row["f1_collar"], "2.0")
+
+
+def test_hours_count_stretches_that_overlap_once_and_are_unknown_in_old_files(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    overlapping = [recording(CLIP, TAPE), recording("b.wav", TAPE, offset_s=450.0)]
+    write_run(tmp_path, [], overlapping, variant="known")
+    write_run(tmp_path, [], variant="old")
+    assert [row["hours"] for row in compared(tmp_path).runs] == [pytest.approx(1350 / 3600), None]
+
+
+def test_differences_between_runs_are_written_with_a_verdict(tmp_path):
+    tapes = [f"38{number}_20201207_cut.wav" for number in range(6)]
+    write_truth(
+        tmp_path, [call(number, tape, 1, 2) for number, tape in enumerate(tapes)], [recording(t, t) for t in tapes]
+    )
+    hits = [prediction(number, tape, 1, 2, tape=tape) for number, tape in enumerate(tapes)]
+    write_run(tmp_path, hits, [recording(t, t) for t in tapes], variant="good")
+    write_run(tmp_path, hits[:3], [recording(t, t) for t in tapes], variant="poor")
+    found = compared(tmp_path)
+    write_paired(tmp_path / "paired.csv", found.paired)
+    (row,) = read_csv(tmp_path / "paired.csv")
+    assert (row["variant"], row["other_variant"], row["interval_by"]) == ("poor", "good", "tape")
+    assert row["verdict"].startswith("worse on 3 of 6 tapes, ΔF1 -0.33 [-0.")
+    assert found.runs[0]["interval_by"] == "tape"
+
+
+def write_card(root, tapes, model="m"):
+    (root / "workspace.toml").touch()
+    path = root / "TRAINING/runs/models" / model / "models/model.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"training_data": {"tapes": {"train": tapes}}}), encoding="utf-8")
+
+
+def test_a_benchmark_tape_that_was_trained_on_is_named_and_refused_when_strict(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    for variant in ("v", "w"):
+        write_run(tmp_path, [], [recording(CLIP, TAPE)], variant=variant)
+    write_card(tmp_path, [TAPE])
+    found = compared(tmp_path)
+    assert found.warnings == [f"m: leakage: 1 benchmark tape in training (train): {TAPE}"]
+    with pytest.raises(InputError, match="leakage"):
+        compared(tmp_path, strict=True)
+
+
+def test_tapes_apart_are_certified(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    write_run(tmp_path, [], [recording(CLIP, TAPE)])
+    write_card(tmp_path, [OTHER])
+    found = compared(tmp_path, strict=True)
+    certificate = found.certificates["m", "evaluation"]
+    assert (certificate.overlaps, certificate.missing, certificate.sources[0].source) == ((), (), "training")
+
+
+def test_the_filters_own_tapes_are_compared_too(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    write_card(tmp_path, [OTHER])
+    write_run(tmp_path, [], [recording(CLIP, TAPE)], layer="postrf")
+    index = tmp_path / "runs/m/v/postrf/index.json"
+    content = json.loads(index.read_text(encoding="utf-8"))
+    index.write_text(json.dumps({**content, "meta": {**content["meta"], "rf_model": "rf/forest.skops"}}), "utf-8")
+    (tmp_path / "rf").mkdir()
+    card = tmp_path / "rf/forest.card.json"
+    card.write_text(json.dumps({"tapes": {"train": [TAPE]}}), encoding="utf-8")
+    assert compared(tmp_path).warnings == [f"m: leakage: 1 benchmark tape in filter (train): {TAPE}"]
+    card.unlink()
+    found = compared(tmp_path)
+    assert found.warnings == []
+    assert found.certificates["m", "postrf"].missing == (
+        "forest.skops: no card, so the filter's training tapes are unknown",
+    )

@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 
 import pytest
@@ -63,7 +64,7 @@ def test_a_selection_becomes_a_row_and_an_entry(tmp_path):
     ]
     assert row.split("\t")[:-1] == ["1", "Spectrogram_1", "1", "0.05", "0.55", "100", "4000", "target", ""]
     entry = json.loads((run / "evaluation/index.json").read_text(encoding="utf-8"))["entries"][0]
-    assert {key: entry[key] for key in entry if key not in ("cnn_logit_mean", "score_max")} == {
+    assert {key: entry[key] for key in entry if key not in ("cnn_logit_mean", "score_max", "confidence")} == {
         "uid": 1,
         "pred_path": f"evaluation/annotations/{table.name}",
         "tape": "387_20201207_cut.wav",
@@ -77,6 +78,7 @@ def test_a_selection_becomes_a_row_and_an_entry(tmp_path):
         "rf_prob": None,
     }
     assert entry["score_max"] == pytest.approx(0.95, abs=1e-6)
+    assert entry["confidence"] == pytest.approx(1 / (1 + math.exp(-entry["cnn_logit_mean"])), abs=1e-6)
     assert float(row.split("\t")[-1]) == pytest.approx(entry["cnn_logit_mean"], abs=1e-6)
 
 

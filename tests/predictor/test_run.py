@@ -15,8 +15,9 @@ import torch
 from hum_predictor.run import run_prediction
 from hum_shared.errors import CfgError, InputError, ModelError, PartialFailure
 from hum_shared.model.front_end import DataOpts
-from hum_shared.model.model_file import load_model, save_script
+from hum_shared.model.model_file import load_model
 from hum_shared.model.network import build_network
+from hum_shared.model.script_file import save_script
 from hum_shared.scores import read_score_track
 from support import stand_in_model
 from support.golden_recordings import hums

@@ -1,21 +1,18 @@
-"""Candidates of many runs as training rows."""
+"""Candidates of many runs: which there are, which match a true call, and which calls nobody found."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hum_rf_filter import extraction
-from hum_rf_filter.candidates import find_candidates, find_tables, labels_of
-from hum_rf_filter.train import train_on_runs
-from hum_rf_filter.training import TrainingSettings
+from hum_rf_filter.candidates import Candidates, find_candidates, find_tables
 from hum_shared.errors import InputError
-from hum_shared.index import CorpusEntry, CorpusIndex, CorpusMeta, RecordingInfo, write_index
+from hum_shared.index import CorpusEntry, CorpusIndex, CorpusMeta, RecordingInfo
 from hum_shared.recordings import RecordingFolder
 from hum_shared.selections import Selection
-from support.rf_run import SETTINGS, write_recording, write_table
+from support.rf_run import write_recording, write_table
+from support.score_tracks import write_track
 
-SMALL = TrainingSettings(trees=10)
 TAPE = "387_20201207_cut.wav"
 CLIP = f"{TAPE}_100_110.wav"
 
@@ -37,41 +34,75 @@ def info(name: str, tape: str, offset_s: float, dur_s: float = 10) -> RecordingI
     return RecordingInfo(name=name, tape=tape, offset_s=offset_s, dur_s=dur_s)
 
 
-def test_a_candidate_is_a_target_when_it_matches_a_hum_on_tape_time() -> None:
-    truth = CorpusIndex(entries=[hum(CLIP, 2, 3, 100, TAPE)])
-    rows = [Selection(2, 3), Selection(2.3, 3.3), Selection(2.6, 3.6), Selection(7, 8)]
-    # IoU 1, 0.54, 0.25, 0
-    assert labels_of(CLIP, rows, truth).tolist() == ["target", "target", "noise", "noise"]
-    assert labels_of(TAPE, [Selection(102, 103), Selection(2, 3)], truth).tolist() == ["target", "noise"]
-    assert labels_of("other.wav", [Selection(2, 3)], truth).tolist() == ["noise"]
+def found(folder: Path, truth: CorpusIndex, scores: Path | None = None) -> Candidates:
+    return find_candidates(find_tables(folder / "runs", scores), RecordingFolder(folder / "audio"), truth)
 
 
-def test_the_least_match_of_a_target_is_two_fifths() -> None:
-    truth = CorpusIndex(entries=[hum("a.wav", 0, 5)])
-    assert labels_of("a.wav", [Selection(0, 2), Selection(0, 1.99)], truth).tolist() == ["target", "noise"]
+def candidates_of(folder: Path, rows: list[Selection], *calls: tuple[float, float], name: str = CLIP):
+    """Return the candidates of one run of one recording with true calls at `calls`, in its own time."""
+    write_recording(folder / "audio" / name)
+    write_table(folder / "runs" / "m" / "v", name, rows)
+    offset_s, tape = (100, TAPE) if name == CLIP else (0, None)
+    truth = CorpusIndex(entries=[hum(name, a, b, offset_s, tape) for a, b in calls])
+    ((_, rows_found),) = found(folder, truth).by_recording.items()
+    return rows_found
 
 
-def test_the_same_selection_of_many_runs_counts_once(tmp_path: Path) -> None:
+def test_a_candidate_matches_a_call_of_its_tape_on_tape_time(tmp_path: Path) -> None:
+    rows = [Selection(2, 3), Selection(4.3, 5.3), Selection(6.6, 7.6), Selection(8, 9)]
+    # IoU 1, 0.54, 0.25, none
+    listed = candidates_of(tmp_path, rows, (2, 3), (4, 5), (6, 7))
+    assert [one.matched for one in listed] == [1, 1, 0, 0]
+    assert [one.call for one in listed] == [0, 1, -1, -1]
+
+
+def test_a_call_is_matched_once_and_by_the_better_candidate(tmp_path: Path) -> None:
+    listed = candidates_of(tmp_path, [Selection(2, 2.45), Selection(2.5, 3)], (2, 3))  # IoU 0.45 and 0.5
+    assert [one.matched for one in listed] == [0, 1]
+
+
+def test_the_least_match_is_two_fifths(tmp_path: Path) -> None:
+    listed = candidates_of(tmp_path, [Selection(0, 1.99), Selection(5, 7)], (0, 5), (5, 10), name="a.wav")
+    assert [one.matched for one in listed] == [0, 1]
+
+
+def test_the_same_selection_of_many_runs_counts_once_with_its_runs(tmp_path: Path) -> None:
     write_recording(tmp_path / "audio" / CLIP)
     same, other_logit = Selection(2, 3, 0, 4000, cnn_logit_mean=1), Selection(2, 3, 0, 4000, cnn_logit_mean=2)
+    # In m2 both stand for one call: only one of them can be it.
     for model, rows in (("m1", [same]), ("m2", [same, other_logit]), ("m3", [Selection(4, 5)])):
         write_table(tmp_path / "runs" / model / "v", CLIP, rows)
-    truth = CorpusIndex(entries=[hum(CLIP, 2, 3, 100, TAPE)])
-    found = find_candidates(find_tables(tmp_path / "runs"), RecordingFolder(tmp_path / "audio"), truth)
-    ((path, rows),) = found.by_recording.items()
+    ((path, rows),) = found(tmp_path, CorpusIndex(entries=[hum(CLIP, 2, 3, 100, TAPE)])).by_recording.items()
     assert path.name == CLIP
-    assert [(one.begin_s, one.cnn_logit_mean) for one in rows] == [(2, 1), (2, 2), (4, None)]
+    assert [(one.selection.begin_s, one.selection.cnn_logit_mean, one.in_runs) for one in rows] == [
+        (2, 1, 2),
+        (2, 2, 1),
+        (4, None, 1),
+    ]
+    assert sum(one.matched for one in rows) == 2
+
+
+def test_calls_are_counted_where_a_run_looked_also_in_empty_tables(tmp_path: Path) -> None:
+    other = f"{TAPE}_200_210.wav"
+    write_recording(tmp_path / "audio" / CLIP)
+    for run, names in (("v1", [CLIP, other]), ("v2", [CLIP])):
+        for name in names:
+            write_table(tmp_path / "runs" / "m" / run, name, [Selection(8, 9)] if name == CLIP else [])
+    calls = [hum(CLIP, 2, 3, 100, TAPE), hum(CLIP, 4, 5, 100, TAPE), hum(other, 1, 2, 200, TAPE)]
+    calls.append(hum(f"{TAPE}_500_510.wav", 1, 2, 500, TAPE))  # nobody looked there
+    listed = found(tmp_path, CorpusIndex(entries=calls))
+    assert listed.n_true == 3 + 2
+    assert {name: path and path.name for name, path in listed.recordings.items()} == {CLIP: CLIP, other: None}
 
 
 def test_candidates_where_nobody_listened_are_left_out_and_said(tmp_path: Path) -> None:
     for name in (TAPE, "unknown.wav"):
         write_recording(tmp_path / "audio" / name, seconds=0.5)
         write_table(tmp_path / "runs" / "m" / "v", name, [Selection(102, 103), Selection(150, 151)])
-    truth = CorpusIndex(meta=CorpusMeta(recordings=[info(CLIP, TAPE, 100)]), entries=[])
-    found = find_candidates(find_tables(tmp_path / "runs"), RecordingFolder(tmp_path / "audio"), truth)
-    assert [[one.begin_s for one in rows] for rows in found.by_recording.values()] == [[102]]
-    assert "unknown.wav" in found.warnings[0]
-    assert "1 candidates outside" in found.warnings[1]
+    listed = found(tmp_path, CorpusIndex(meta=CorpusMeta(recordings=[info(CLIP, TAPE, 100)]), entries=[]))
+    assert [[one.selection.begin_s for one in rows] for rows in listed.by_recording.values()] == [[102]]
+    assert "unknown.wav" in listed.warnings[0]
+    assert "1 candidates outside" in listed.warnings[1]
 
 
 def test_only_evaluations_count_as_runs(tmp_path: Path) -> None:
@@ -81,61 +112,29 @@ def test_only_evaluations_count_as_runs(tmp_path: Path) -> None:
         find_tables(tmp_path / "runs")
 
 
-def workspace(folder: Path, n_tapes: int = 3) -> None:
-    """Write tapes with two hums each, found by two runs along with two false alarms per tape."""
-    entries, infos = [], []
-    for number in range(n_tapes):
-        tape = f"{number} ü_20201207_cut.wav"
-        write_recording(folder / "audio" / tape, [(1, 2), (4, 5)], seed=number)
-        infos.append(info(tape, tape, 0))
-        entries += [hum(tape, 1, 2), hum(tape, 4, 5)]
-        for variant, shift in (("v1", 0.0), ("v2", 0.0)):
-            rows = [Selection(a + shift, a + 1, 0, 4000, cnn_logit_mean=float(a)) for a in (1, 4, 6, 8)]
-            write_table(folder / "runs" / "m" / variant, tape, rows)
-    write_index(folder / "truth.json", CorpusIndex(meta=CorpusMeta(recordings=infos), entries=entries))
+def test_each_run_has_the_scores_of_its_model_and_window(tmp_path: Path) -> None:
+    scores = tmp_path / "scores"
+    for folder in ("m $1/len400_hop050", "m $1/len400_hop005"):
+        write_track(scores / folder, CLIP, np.full(5, 0.5))
+    write_table(tmp_path / "runs" / "m $1" / "len400_hop050_th90_hysteresis-x", CLIP, [])
+    write_table(tmp_path / "runs" / "other" / "v", CLIP, [])
+    assert [table.scores_dir for table in find_tables(tmp_path / "runs", scores)] == [
+        scores / "m $1/len400_hop050",
+        scores,
+    ]
+    assert {table.scores_dir for table in find_tables(tmp_path / "runs")} == {None}
 
 
-def train(folder: Path, workers: int = 1):
-    out = folder / "forest.skops"
-    return train_on_runs(
-        folder / "runs", folder / "truth.json", folder / "audio", out, SMALL, SETTINGS, workers=workers
-    )
+def test_a_candidate_without_its_score_track_is_an_error_that_says_how_to_do_without(tmp_path: Path) -> None:
+    (tmp_path / "scores").mkdir()
+    write_recording(tmp_path / "audio" / CLIP)
+    write_table(tmp_path / "runs" / "m" / "v", CLIP, [Selection(2, 3)])
+    with pytest.raises(InputError, match=r"no such score track.*without --scores"):
+        found(tmp_path, CorpusIndex(entries=[hum(CLIP, 2, 3, 100, TAPE)]), tmp_path / "scores")
 
 
-def test_a_forest_is_trained_on_the_candidates_of_runs(tmp_path: Path) -> None:
-    workspace(tmp_path)
-    done = train(tmp_path)
-    assert done.card.grouped_by == "tape"
-    assert done.card.n_rows == {"train": 12, "test": 0}
-    assert done.card.metrics["out_of_fold"]["n_target"] == 6
-    assert done.card.feature_names == ["cnn_logit_mean", *SETTINGS.columns]
-    assert done.card.stft == {"n_fft": 512, "hop": 256}
-    assert train(tmp_path).report is None
-
-
-def test_each_recording_is_extracted_once_for_all_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace(tmp_path)
-    asked = []
-    real = extraction.recording_features
-
-    def counted(path: Path, selections: list[Selection], settings: object) -> np.ndarray:
-        asked.append((path.name, len(selections)))
-        return real(path, selections, settings)
-
-    monkeypatch.setattr(extraction, "recording_features", counted)
-    train(tmp_path)
-    assert asked == [(f"{number} ü_20201207_cut.wav", 4) for number in range(3)]
-
-
-def test_a_recording_that_is_gone_ends_the_training(tmp_path: Path) -> None:
-    workspace(tmp_path)
-    next((tmp_path / "audio").iterdir()).unlink()
-    with pytest.raises(InputError, match="no recording"):
-        train(tmp_path)
-
-
-def test_runs_that_ground_truth_does_not_know_at_all_are_an_error(tmp_path: Path) -> None:
-    workspace(tmp_path)
-    write_index(tmp_path / "truth.json", CorpusIndex(entries=[]))
-    with pytest.raises(InputError, match="no candidate lies in a recording"):
-        train(tmp_path)
+@pytest.mark.parametrize(("runs", "scores"), [("nowhere", None), ("runs", "nowhere")])
+def test_folders_that_are_not_there_are_named(tmp_path: Path, runs: str, scores: str | None) -> None:
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(InputError, match="nowhere: no such folder"):
+        find_tables(tmp_path / runs, scores and tmp_path / scores)

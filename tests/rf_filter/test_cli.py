@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hum_rf_filter import cli
+from hum_rf_filter.__main__ import main
 from hum_shared.selections import Selection, write_selections
 from support.rf_run import tonal_forest, write_recording, write_rf_cfg, write_table
 
@@ -18,7 +18,7 @@ def call(*arguments: object) -> int:
         patch.setattr(sys, "argv", ["hum-rf-filter", *map(str, arguments)])
         patch.setattr("hum_shared.stopping.StopRequest.install", lambda self: self)
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main()
     return int(ended.value.code or 0)
 
 
@@ -80,6 +80,26 @@ def test_train_takes_either_features_or_runs(tmp_path: Path, capsys: pytest.Capt
     assert call("train", "--out", tmp_path / "f.skops", "--features", "f.csv", "--runs", "r") == 2
     assert call("train", "--out", tmp_path / "f.skops", "--runs", "r") == 2
     assert capsys.readouterr().err.count("--features") == 3
+
+
+def test_ctrl_c_while_libraries_load_is_one_line(run_cfg: Path) -> None:
+    code = """
+import os, signal, sys
+sys.argv = ["hum-rf-filter", "run", sys.argv[1]]
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "librosa":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+from hum_rf_filter.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code, run_cfg], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert done.stderr.count("\n") == 1
+    assert "interrupted" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["run", "extract", "train"])

@@ -1,16 +1,19 @@
 """One CSV from a folder of selection tables."""
 
+import math
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from hum_rf_filter.context import SCORE_COLUMNS
 from hum_rf_filter.extract import extract_features, label_of
 from hum_rf_filter.tables import read_features
 from hum_shared.errors import InputError, PartialFailure
 from hum_shared.files import read_json
 from hum_shared.selections import Selection, write_selections
 from support.rf_run import SETTINGS, write_recording
+from support.score_tracks import write_track
 
 NAME = "a b'c\"$d ü.v2_20201207_cut.wav_0_10"
 
@@ -72,6 +75,28 @@ def test_what_fails_is_named_and_the_rest_written(tmp_path: Path) -> None:
         (tmp_path / "tables" / f"{name}.txt").unlink()
     extract(tmp_path)
     assert not failures.exists()
+
+
+def test_scores_fill_their_columns_where_a_recording_has_a_track(tmp_path: Path) -> None:
+    for name in (f"{NAME}.wav", "unscored.wav"):
+        write_recording(tmp_path / "audio" / name)
+        write(tmp_path, f"{name}.txt", [Selection(2, 3)])
+    write_track(tmp_path / "scores", f"{NAME}.wav", [0.5] * 193)
+    out = tmp_path / "f.csv"
+    extract_features(tmp_path / "tables", tmp_path / "audio", out, SETTINGS, tmp_path / "scores", workers=1)
+    scored, unscored = read_features(out).to_dict("records")
+    assert [scored[name] for name in SCORE_COLUMNS] == [0] * len(SCORE_COLUMNS)
+    assert all(math.isnan(unscored[name]) for name in SCORE_COLUMNS)
+    assert unscored["duration_s"] == 1
+
+
+def test_a_folder_of_scores_that_is_not_there_is_bad_input(tmp_path: Path) -> None:
+    write_recording(tmp_path / "audio" / "a.wav")
+    write(tmp_path, "a.txt", [Selection(0, 1)])
+    with pytest.raises(InputError, match="--scores must be"):
+        extract_features(
+            tmp_path / "tables", tmp_path / "audio", tmp_path / "f.csv", SETTINGS, tmp_path / "nowhere", workers=1
+        )
 
 
 def test_a_folder_without_tables_is_bad_input(tmp_path: Path) -> None:

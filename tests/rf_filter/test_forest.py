@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from hum_rf_filter.card import ForestCard, card_path, write_card
 from hum_rf_filter.forest import Forest, load_forest, target_column
 from hum_rf_filter.forest_file import write_forest
 from hum_shared.errors import ModelError
 from hum_shared.files import sha256_file
-from hum_shared.provenance import collect
+from hum_shared.layout import forest_card
+from support.rf_run import write_forest_card
 
 ROOT = Path(__file__).parents[2]
 LEGACY = ROOT.parent / "shared" / "legacy" / "rf_actually_with_logits_neg1.pkl"
@@ -23,27 +23,6 @@ TABLE = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), columns=COLU
 
 def fitted(labels: np.ndarray) -> RandomForestClassifier:
     return RandomForestClassifier(9, random_state=0).fit(TABLE, labels)
-
-
-def card(model: Path, **medians: float) -> ForestCard:
-    return ForestCard(
-        model_file=model.name,
-        model_sha256=sha256_file(model),
-        classes={"0": "noise", "1": "target"},
-        feature_names=COLUMNS,
-        medians=medians,
-        thresholds={},
-        metrics={},
-        grouped_by="tape",
-        tapes={},
-        n_rows={},
-        data_sha256="",
-        inputs_sha256="",
-        stft={},
-        mfcc={},
-        training={},
-        provenance=collect(()),
-    )
 
 
 @pytest.mark.skipif(not LEGACY.exists(), reason="../shared/legacy is not there")
@@ -73,7 +52,7 @@ def test_classes_without_a_target_are_an_error() -> None:
 def test_missing_columns_and_missing_logits_are_filled_with_the_training_median(tmp_path: Path) -> None:
     path = tmp_path / "f.skops"
     write_forest(path, fitted((TABLE["cnn_logit_mean"] > 0).astype(int)))
-    write_card(path, card(path, cnn_logit_mean=5.0, mfcc1_mean=0.0))
+    write_forest_card(path, medians={"cnn_logit_mean": 5.0, "mfcc1_mean": 0.0})
     forest = load_forest(path, None)
     expected = forest.probabilities(TABLE.assign(cnn_logit_mean=5.0))
     np.testing.assert_array_equal(forest.probabilities(TABLE[["mfcc1_mean"]]), expected)
@@ -106,7 +85,7 @@ def test_columns_that_are_not_there_are_named() -> None:
 def test_the_card_of_another_forest_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "f.skops"
     write_forest(path, fitted((TABLE["mfcc1_mean"] > 0).astype(int)))
-    write_card(path, card(path).model_copy(update={"model_sha256": "0" * 64}))
+    write_forest_card(path, model_sha256="0" * 64)
     with pytest.raises(ModelError, match="another forest"):
         load_forest(path, None)
 
@@ -114,6 +93,6 @@ def test_the_card_of_another_forest_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_card_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "f.skops"
     write_forest(path, fitted((TABLE["mfcc1_mean"] > 0).astype(int)))
-    card_path(path).write_text("{}")
+    forest_card(path).write_text("{}")
     with pytest.raises(ModelError, match=r"f\.card\.json"):
         load_forest(path, None)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier
 
 from hum_rf_filter import forest_file
 from hum_rf_filter.forest_file import parse_forest, read_forest_bytes, write_forest
@@ -86,6 +87,13 @@ def test_a_skops_file_with_a_foreign_type_is_refused_by_name(tmp_path: Path) -> 
 def test_a_skops_file_whose_trees_point_outside_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "f.skops"
     write_forest(path, forest())
+    break_a_tree(path)
+    with pytest.raises(ModelError, match="nodes point outside"):
+        load(path)
+
+
+def break_a_tree(path: Path) -> None:
+    """Let nodes of a forest file point outside their trees."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     for name, content in members.items():
@@ -99,8 +107,6 @@ def test_a_skops_file_whose_trees_point_outside_is_refused(tmp_path: Path) -> No
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
-    with pytest.raises(ModelError, match="nodes point outside"):
-        load(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"text"])
@@ -112,10 +118,20 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, content: bytes) -> None:
             load(path, hashlib.sha256(content).hexdigest())
 
 
-def test_what_is_no_random_forest_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_forest_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "f.skops"
-    write_forest(path, ExtraTreesClassifier(3, random_state=0).fit(FEATURES, LABELS))
-    with pytest.raises(ModelError, match="ExtraTreesClassifier"):
+    write_forest(path, DecisionTreeClassifier(random_state=0).fit(FEATURES, LABELS))
+    with pytest.raises(ModelError, match="holds a DecisionTreeClassifier"):
+        load(path)
+
+
+def test_extra_trees_are_a_forest_too_and_checked_like_one(tmp_path: Path) -> None:
+    path = tmp_path / "f.skops"
+    trees = ExtraTreesClassifier(3, random_state=0).fit(FEATURES, LABELS)
+    write_forest(path, trees)
+    np.testing.assert_array_equal(load(path)[0].predict_proba(FEATURES), trees.predict_proba(FEATURES))
+    break_a_tree(path)
+    with pytest.raises(ModelError, match="nodes point outside"):
         load(path)
 
 

@@ -72,7 +72,7 @@ def test_a_class_on_one_tape_only_also_needs_blocks_of_time() -> None:
 
 @pytest.mark.parametrize("labels", [[True] * 6, [False] * 6, [True] + [False] * 5])
 def test_one_class_alone_is_an_error(labels: list[bool]) -> None:
-    with pytest.raises(InputError, match="needs both target and noise"):
+    with pytest.raises(InputError, match="learns from both target and noise"):
         group_rows(np.array(labels), np.full(6, "a.wav", dtype=object), np.arange(6.0))
 
 

@@ -12,10 +12,18 @@ from hum_rf_filter.run import run_filter
 from hum_shared.errors import AudioError, InputError, ModelError, PartialFailure, Stopped
 from hum_shared.files import read_json, sha256_file
 from hum_shared.index import PredictionEntry, PredictionIndex, PredictionMeta, RecordingInfo, read_index, write_index
-from hum_shared.layout import table_file
+from hum_shared.layout import score_file, table_file
 from hum_shared.selections import Selection, read_selections
 from hum_shared.stopping import StopRequest
-from support.rf_run import SETTINGS, tonal_forest, write_recording, write_rf_cfg, write_table
+from support.rf_run import (
+    SETTINGS,
+    tonal_forest,
+    write_forest_card,
+    write_recording,
+    write_rf_cfg,
+    write_table,
+)
+from support.score_tracks import write_track
 
 CLIP = "a b'c\"$d ü.v2_20201207_cut.wav_100.5_120.wav"
 TAPE = "a b'c\"$d ü.v2_20201207_cut.wav"
@@ -106,19 +114,20 @@ def test_the_index_names_settings_forest_and_entries(case: Case) -> None:
         "label": "target",
         "cnn_logit_mean": 1.5,
         "score_max": None,
+        "confidence": None,
     }
 
 
 def test_what_only_the_evaluation_knows_is_passed_on(case: Case) -> None:
     empty = RecordingInfo(name="empty.wav", tape="empty.wav", offset_s=0, dur_s=7.5, sha256="ab")
     entry = PredictionEntry(
-        uid=1, pred_path="x", tape=TAPE, recording=CLIP, start_s=2, end_s=3, dur_s=1, score_max=0.99
+        uid=1, pred_path="x", tape=TAPE, recording=CLIP, start_s=2, end_s=3, dur_s=1, score_max=0.99, confidence=0.9
     )
     index = PredictionIndex(meta=PredictionMeta(recordings=[empty]), entries=[entry])
     write_index(case.run / "evaluation" / "index.json", index)
     run_filter(case.cfg)
     assert case.index["meta"]["recordings"] == [empty.model_dump()]
-    assert case.index["entries"][0]["score_max"] == 0.99
+    assert (case.index["entries"][0]["score_max"], case.index["entries"][0]["confidence"]) == (0.99, 0.9)
 
 
 def test_entries_are_sorted_by_recording_then_time(case: Case) -> None:
@@ -166,7 +175,7 @@ def test_any_change_makes_the_next_run_work(case: Case, change: str) -> None:
     elif change == "threshold":
         write_rf_cfg(case.workspace, case.run, case.forest, rf_threshold=0.5)
     elif change == "forest":
-        tonal_forest(case.forest, SETTINGS.columns)
+        tonal_forest(case.forest, SETTINGS.acoustic_columns)
     else:
         table_file(case.run / "postrf" / "annotations", CLIP).unlink()
     assert not run_filter(case.cfg).up_to_date
@@ -302,3 +311,72 @@ def test_worker_processes_give_the_same_result(case: Case) -> None:
         path.unlink()
     run_filter(write_rf_cfg(case.workspace, case.run, case.forest, num_workers=2))
     assert read_index(case.run / "postrf" / "index.json", PredictionIndex).entries == before
+
+
+def scored_forest(case: Case) -> Path:
+    """Write a forest that also wants what only score tracks tell."""
+    return write_rf_cfg(case.workspace, case.run, tonal_forest(case.forest, ("cnn_logit_mean", *SETTINGS.columns)))
+
+
+def test_a_forest_that_wants_scores_refuses_a_run_without_and_names_what_to_set(case: Case) -> None:
+    cfg = scored_forest(case)
+    with pytest.raises(
+        ModelError, match=r"cnn_logit_max … cnn_logit_rise \(6 in all\), but rf\.cfg names no scores_dir"
+    ):
+        run_filter(cfg)
+    folder = case.workspace / "scores"
+    cfg = write_rf_cfg(case.workspace, case.run, case.forest, scores_dir=str(folder))
+    with pytest.raises(ModelError, match=r"scores_dir=.*scores holds no score track of a b'c"):
+        run_filter(cfg)
+
+
+def test_scores_stand_in_the_features_and_another_track_extracts_again(case: Case) -> None:
+    scored_forest(case)
+    cfg = write_rf_cfg(case.workspace, case.run, case.forest, scores_dir="scores")
+    (case.workspace / "workspace.toml").touch()
+    write_track(case.workspace / "scores", CLIP, np.full(193, 0.5))
+    run_filter(cfg)
+    (path,) = (case.run / "postrf" / "features_py").iterdir()
+    with path.open(newline="") as file:
+        row = next(csv.DictReader(file))
+    assert [float(row[name]) for name in ("cnn_logit_max", "cnn_logit_before", "duration_s")] == [0, 0, 1]
+    assert float(row["level_above_db"]) > 15
+    assert run_filter(cfg).up_to_date
+    write_track(case.workspace / "scores", CLIP, np.full(193, 0.5), inputs_sha256="d" * 64)
+    assert not run_filter(cfg).up_to_date
+
+
+def test_missing_scores_are_filled_where_that_is_allowed(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    scored_forest(case)
+    cfg = write_rf_cfg(case.workspace, case.run, case.forest, allow_missing_features=True)
+    assert run_filter(cfg).n_selections == 2
+    assert "filled with the training median (0 where unknown): cnn_logit_max" in capsys.readouterr().err
+
+
+def test_a_broken_score_track_is_a_failure_of_its_recording(case: Case) -> None:
+    (case.workspace / "scores").mkdir()
+    score_file(case.workspace / "scores", CLIP).write_bytes(b"no track")
+    with pytest.raises(PartialFailure, match="not a score track"):
+        run_filter(write_rf_cfg(case.workspace, case.run, case.forest, scores_dir=str(case.workspace / "scores")))
+
+
+def test_the_cards_threshold_is_used_where_the_cfg_says_so(case: Case) -> None:
+    write_forest_card(case.forest, recommended={"threshold": 0.0, "reason": ""})
+    assert run_filter(case.cfg).n_kept == 1
+    cfg = write_rf_cfg(case.workspace, case.run, case.forest, use_card_threshold=True)
+    assert run_filter(cfg).n_kept == 2
+    assert case.index["meta"]["rf_threshold"] == 0
+    assert run_filter(cfg).up_to_date
+    write_forest_card(case.forest)  # recommends nothing
+    assert run_filter(cfg).n_kept == 1
+    assert case.index["meta"]["rf_threshold"] == 0.4
+
+
+def test_the_cards_calibration_makes_votes_probabilities(case: Case) -> None:
+    run_filter(case.cfg)
+    (votes,) = (entry["rf_prob"] for entry in case.index["entries"])
+    write_forest_card(
+        case.forest, calibration={"method": "isotonic", "n_rows": 9, "votes": [0, 1], "probabilities": [0.5, 0.6]}
+    )
+    assert run_filter(case.cfg).n_kept == 2
+    assert case.index["entries"][0]["rf_prob"] == pytest.approx(0.5 + 0.1 * votes, abs=1e-6)

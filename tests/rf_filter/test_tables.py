@@ -54,9 +54,14 @@ def test_features_survive_the_csv_to_the_last_digit(tmp_path: Path) -> None:
 
 
 def test_columns_stand_in_the_order_of_the_specification() -> None:
-    table = feature_table("a.wav", [], [], np.empty((0, 89)), FeatureSettings())
+    table = feature_table("a.wav", [], [], np.empty((0, 97)), FeatureSettings())
     assert list(table.columns[:5]) == ["wave_file", "selection", "cnn_logit_mean", "Dur 90% (s)", "Dur 50% (s)"]
     assert list(table.columns[13:16]) == ["Agg Entropy (bits)", "mfcc1_mean", "mfcc1_std"]
+    assert list(table.columns[-9:]) == [
+        "dd_mfcc13_std",
+        *("cnn_logit_max", "cnn_logit_min", "cnn_logit_centre", "duration_s", "level_above_db"),
+        *("cnn_logit_before", "cnn_logit_after", "cnn_logit_rise"),
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", 'wave_file,selection\n"a,1\n'])

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from hum_rf_filter.card import card_path
 from hum_rf_filter.features import FeatureSettings
 from hum_rf_filter.forest import load_forest
 from hum_rf_filter.tables import write_features
@@ -17,6 +16,7 @@ from hum_rf_filter.training import TrainingSettings, train_forest
 from hum_rf_filter.training_data import TrainingData, read_training_data
 from hum_shared.errors import InputError
 from hum_shared.files import read_json, sha256_file
+from hum_shared.layout import forest_card
 
 SMALL = TrainingSettings(trees=20)
 FEATURES = FeatureSettings(n_mfcc=2, include_deltas=False)
@@ -96,8 +96,8 @@ def test_training_writes_a_forest_and_its_card(tmp_path: Path) -> None:
     out = tmp_path / "new ü" / "forest.v2.skops"
     done = train_on_features(tmp_path / "f.csv", out, SMALL, FEATURES)
     forest = load_forest(out, None)
-    card = read_json(card_path(out))
-    assert card_path(out).name == "forest.v2.card.json"
+    card = read_json(forest_card(out))
+    assert forest_card(out).name == "forest.v2.card.json"
     assert forest.classifier.get_params()["min_samples_leaf"] == 2
     assert forest.classifier.get_params()["class_weight"] == "balanced"
     assert forest.classifier.n_estimators == 20
@@ -145,7 +145,7 @@ def test_few_tapes_have_no_test_and_it_is_said(tmp_path: Path, capsys: pytest.Ca
 
 def test_one_class_alone_is_bad_input_and_nothing_is_written(tmp_path: Path) -> None:
     write_features(tmp_path / "f.csv", rows(3).assign(validated_label="target"))
-    with pytest.raises(InputError, match="0 rows are labelled noise"):
+    with pytest.raises(InputError, match="0 of 72 rows are labelled noise"):
         train_on_features(tmp_path / "f.csv", tmp_path / "a.skops", SMALL, FEATURES)
     assert not (tmp_path / "a.skops").exists()
 

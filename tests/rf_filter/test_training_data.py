@@ -89,5 +89,7 @@ def test_the_digest_changes_with_any_value_label_or_tape(tmp_path: Path) -> None
 
 
 def test_features_are_known_by_name() -> None:
-    assert all(is_feature(name) for name in ("cnn_logit_mean", "Dur 90% (s)", "mfcc13_std", "dd_mfcc1_mean"))
+    assert all(
+        is_feature(name) for name in ("cnn_logit_mean", "level_above_db", "Dur 90% (s)", "mfcc13_std", "dd_mfcc1_mean")
+    )
     assert not any(is_feature(name) for name in ("selection", "validated_label", "mfcc_mean", "xmfcc1_mean"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hum_shared.decoders import DECODERS, Windows, noise_between, noise_index, union
+from hum_shared.decoders import DecoderSettings, Windows, decode, noise_between, noise_index, union
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -218,5 +218,8 @@ def test_what_is_no_series_of_windows_is_refused(start_s, end_s, probs):
         Windows(np.array(start_s), np.array(end_s), np.array(probs, dtype=np.float64))
 
 
-def test_every_decoder_is_known_by_the_name_that_a_cfg_gives():
-    assert DECODERS["union"] is union
+@given(scored_windows(n_classes=3), st.sampled_from([0.0, 0.3, 0.5, 0.9]))
+def test_the_registry_knows_union_by_the_name_that_a_cfg_gives(windows, threshold):
+    found = decode(windows, DecoderSettings(decoder="union", threshold=threshold))
+    assert_equal(found, plain_union(windows, threshold))
+    np.testing.assert_allclose(found.confidence, 1 / (1 + np.exp(-found.logit_mean)))

@@ -1,3 +1,5 @@
+from datetime import datetime
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -176,3 +178,18 @@ def test_seconds_in_names(seconds: float, text: str) -> None:
 @pytest.mark.parametrize(("name", "expected"), [("a.WAV", True), ("a.b.Flac", True), ("a.txt", False), ("wav", False)])
 def test_audio_by_suffix(name: str, expected: bool) -> None:
     assert names.is_audio(name) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("20240131_235959.WAV", datetime(2024, 1, 31, 23, 59, 59)),
+        ("SM4 'Ä' $1.v2_20240131T000001.flac", datetime(2024, 1, 31, 0, 0, 1)),
+        ("387_20201207_120000_cut.wav_900_1800.wav", datetime(2020, 12, 7, 12, 0, 0)),
+        ("99999999_250000_20201207_120000.wav", datetime(2020, 12, 7, 12, 0, 0)),
+        ("387_20201207_cut.wav_120000_120001.wav", None),
+        ("120201207_1200001.wav", None),
+    ],
+)
+def test_the_clock_at_a_tapes_start_is_read_from_its_name(name, expected):
+    assert names.tape_start(name) == expected

@@ -1,3 +1,4 @@
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ def _git(folder: Path, *arguments: str) -> str:
 def _copy_of_the_package(folder: Path) -> Path:
     package = folder / "hum_shared"
     package.mkdir(parents=True)
-    for name in ("__init__.py", "provenance.py"):
+    for name in ("__init__.py", "provenance.py", "files.py", "errors.py"):
         (package / name).write_text((SOURCE.parent / name).read_text())
     return package
 
@@ -44,6 +45,21 @@ def test_the_image_names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     assert provenance.collect([]).image_digest is None
     monkeypatch.setenv("HUM_IMAGE_SHA256", "abc")
     assert provenance.collect([]).image_digest == "abc"
+
+
+def test_an_image_that_sees_its_own_file_takes_its_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = tmp_path / "trainer ü $1.sif"
+    image.write_bytes(b"squashed")
+    monkeypatch.delenv("HUM_IMAGE_SHA256", raising=False)
+    monkeypatch.setenv("APPTAINER_CONTAINER", str(image))
+    assert provenance.collect([]).image_digest == hashlib.sha256(b"squashed").hexdigest()
+    monkeypatch.setenv("APPTAINER_CONTAINER", str(tmp_path / "not shown.sif"))
+    assert provenance.collect([]).image_digest is None
+
+
+def test_an_image_says_which_commit_it_was_built_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUM_GIT_COMMIT", "0123abc-dirty")
+    assert provenance.collect([]).git_commit == "0123abc-dirty"
 
 
 def test_time_is_utc_to_the_second() -> None:

@@ -112,3 +112,11 @@ def test_a_missing_class_is_named(tmp_path: Path) -> None:
     pq.write_table(table.drop_columns(["prob_noise"]), tmp_path / "y.parquet")
     with pytest.raises(TableError, match="no column prob_noise; found: start_s, end_s, prob_target"):
         read_score_track(tmp_path / "y.parquet")
+
+
+def test_a_row_scores_the_middle_of_its_samples(tmp_path: Path) -> None:
+    meta = META.model_copy(update={"first": 100, "tail": 1600, "model_frames": 4799})
+    _write(tmp_path / "x.parquet", meta)
+    centres = read_score_track(tmp_path / "x.parquet").centre_s * 8000
+    # The last row would reach over the recording's end by a sample.
+    np.testing.assert_allclose(centres, [1700, 2100, 2500, 2900, (1600 + 4799) / 2])

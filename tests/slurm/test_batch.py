@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -36,29 +37,33 @@ ROWS = [
         index=4 + position,
         stage="predict",
         task=f"m__{position}",
-        command=["hum-predictor", "run", "x.cfg"],
-        inputs=["x.cfg", "{data}/tapes/*.wav"],
+        command=["hum-predictor", "run", "BENCHMARK/cfg/m/x.cfg"],
+        inputs=["BENCHMARK/cfg/m/x.cfg", "{data}/tapes/*.wav"],
         outputs=["{data}/out/scores" if position else "BENCHMARK/scores"],
+        state=["BENCHMARK/runs/m/prediction"],
     )
     for position in range(3)
 ]
 
 
-def script(site: SiteFile, rows: list[Row] = ROWS) -> str:
-    jobs = WORKSPACE.benchmark("field").jobs
-    job = ArrayJob(stage("predict"), jobs.root / "pred_my model.batch", jobs.manifest("predict"), "0" * 64, rows, 15)
+def script(name: str) -> str:
+    site, jobs = SITES[name], WORKSPACE.benchmark("field").jobs
+    job = ArrayJob(
+        stage("predict"), jobs.root / "pred_my model.batch", jobs.manifest("predict"), "0" * 64, ROWS, 15, SIZES[name]
+    )
     return array_script(job, WORKSPACE, jobs, site, SETTINGS, Path("/env it's"))
 
 
 SITES = {
     "apptainer": SiteFile(runtime="apptainer", images="{images}", scratch=["LOCAL_TMPDIR", "TMPDIR"], binds=["/lic"]),
-    "venv": SiteFile(runtime="venv", max_array_size=2),
+    "venv": SiteFile(runtime="venv"),
 }
+SIZES = {"apptainer": 1001, "venv": 2}
 
 
 @pytest.mark.parametrize("name", SITES)
 def test_the_script_of_a_hostile_workspace_is_the_golden_one(name: str) -> None:
-    assert script(SITES[name]) == (GOLDEN / f"pred_{name}.batch").read_text("utf-8")
+    assert script(name) == (GOLDEN / f"pred_{name}.batch").read_text("utf-8")
 
 
 def test_the_launcher_of_a_hostile_workspace_is_the_golden_one() -> None:
@@ -82,14 +87,14 @@ def test_shellcheck_finds_nothing(golden: str) -> None:
 
 
 def test_rows_beyond_max_array_size_share_tasks() -> None:
-    text = script(SITES["venv"])
+    text = script("venv")
     assert "--array=0-1%15\n" in text
     assert "rows_per_task=2\n" in text
 
 
 def test_nothing_of_a_row_stands_in_the_script() -> None:
-    assert "hum-predictor" not in script(SITES["apptainer"])
-    assert "x.cfg" not in script(SITES["apptainer"])
+    assert "hum-predictor" not in script("apptainer")
+    assert "hum-predictor" not in script("venv")
 
 
 # --- run under bash, with stand-ins for sbatch and scontrol ------------------------------------------------
@@ -106,8 +111,8 @@ class Array:
         rows = stand_in_rows(*endings)
         digest = write_manifest(self.jobs, rows)
         manifest = self.jobs.manifest("evaluate")
-        job = ArrayJob(stage("evaluate"), self.jobs.root / "eval_m.batch", manifest, digest, rows, 2)
-        site = SiteFile(runtime="venv", max_array_size=max_array_size)
+        job = ArrayJob(stage("evaluate"), self.jobs.root / "eval_m.batch", manifest, digest, rows, 2, max_array_size)
+        site = SiteFile(runtime="venv")
         environment = tmp_path / "env"
         executable(environment / "bin" / "python", f'#!/bin/bash\nexec "{sys.executable}" "$@"\n')
         job.script.write_text(array_script(job, Workspace(self.root), self.jobs, site, JobSettings(), environment))
@@ -119,10 +124,10 @@ class Array:
         executable(self.bin / "sbatch", f'#!/bin/bash\nprintf "%s\\n" "$@" >>"{tmp_path}/sbatch.log"\n')
         self.environment = {**os.environ, "PATH": stand_in_path(self.bin), "TMPDIR": str(self.scratch)}
 
-    def start(self, task: int | None, restarts: int = 0) -> subprocess.Popen[str]:
+    def start(self, task: int | None, restarts: int = 0, rows: Sequence[str] = ()) -> subprocess.Popen[str]:
         slurm = {} if task is None else {"SLURM_ARRAY_JOB_ID": "77", "SLURM_ARRAY_TASK_ID": str(task)}
         return subprocess.Popen(
-            ["bash", str(self.script), *(["--test-only"] if task is None else [])],
+            ["bash", str(self.script), *(["--test-only"] if task is None else rows)],
             env={**self.environment, **slurm, "SLURM_RESTART_COUNT": str(restarts)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -130,8 +135,8 @@ class Array:
             cwd="/",
         )
 
-    def run(self, task: int | None, restarts: int = 0) -> tuple[int, str]:
-        process = self.start(task, restarts)
+    def run(self, task: int | None, restarts: int = 0, rows: Sequence[str] = ()) -> tuple[int, str]:
+        process = self.start(task, restarts, rows)
         output, _ = process.communicate()
         return process.returncode, output
 
@@ -166,6 +171,22 @@ def test_one_task_takes_several_rows_and_ends_as_the_worst(tmp_path: Path) -> No
     assert array.run(0)[0] == 2
     assert array.run(1)[0] == 0
     assert [array.jobs.outcome("evaluate", index).exists() for index in range(4)] == [True] * 4
+
+
+def test_only_the_rows_named_are_run(tmp_path: Path) -> None:
+    array = Array(tmp_path, *["0"] * 8, max_array_size=2)
+    assert array.run(0, rows=["1", "3-5"])[0] == 0
+    assert array.run(1, rows=["1", "3-5"])[0] == 0
+    assert [i for i in range(8) if array.jobs.outcome("evaluate", i).exists()] == [1, 3, 4, 5]
+
+
+def test_a_task_that_somebody_cancels_is_not_requeued(tmp_path: Path) -> None:
+    array = Array(tmp_path, "75")
+    executable(array.bin / "squeue", "#!/bin/bash\necho COMPLETING\n")
+    code, output = array.run(0)
+    assert code == 75
+    assert "not requeued" in output
+    assert not (tmp_path / "scontrol.log").exists()
 
 
 @pytest.mark.parametrize("name", ["USR1", "TERM"])

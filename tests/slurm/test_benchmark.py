@@ -243,7 +243,8 @@ def test_compare_and_rf_train_are_planned_against_the_corpus_index(tmp_path: Pat
     forest = read_rows(root / "BENCHMARK/jobs/rf-train.manifest.jsonl")[0]["command"]
     assert forest[:-2] == [
         *("hum-rf-filter", "train", "--runs", "BENCHMARK/runs", "--gt", "data/bench/corpus_index.json"),
-        *("--audio-dir", "data/bench/labelled_recordings", "--out", "TRAINING/rf/forest.skops"),
+        *("--audio-dir", "data/bench/labelled_recordings", "--scores", "BENCHMARK/scores"),
+        *("--out", "TRAINING/rf/forest.skops"),
     ]
 
 

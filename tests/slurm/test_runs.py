@@ -18,7 +18,7 @@ from hum_slurm.factories.rf import plan_rf
 from hum_slurm.factories.training import plan_training
 from support.slurm_workspace import HOSTILE, make_workspace, read_rows
 
-TAGS = ["len400_hop050_th50", "len400_hop050_th70", "len400_hop050_th90"]
+TAGS = ["len400_hop050_th50", "len400_hop050_th50_hysteresis", "len400_hop050_th90"]
 
 
 def benchmarked(root: Path, set_name: str | None = None) -> Context:
@@ -36,7 +36,8 @@ def test_evaluation_has_a_row_per_run_and_an_array_per_model(tmp_path: Path) -> 
     rows = read_rows(jobs / "evaluate.manifest.jsonl")
     assert [row["task"] for row in rows] == [f"{model}__{tag}" for model in ("v1_a", "v2_b") for tag in TAGS]
     assert rows[0]["command"][:3] == ["hum-evaluator", "run", f"BENCHMARK/cfg/v1_a/{TAGS[0]}/eval.cfg"]
-    assert rows[0]["inputs"][1:] == ["BENCHMARK/scores/v1_a/len400_hop050"]
+    prediction = f"BENCHMARK/runs/v1_a/{TAGS[0]}/prediction"
+    assert rows[0]["inputs"][1:] == ["BENCHMARK/scores/v1_a/len400_hop050", prediction]
     assert rows[0]["outputs"] == [f"BENCHMARK/runs/v1_a/{TAGS[0]}/evaluation/index.json"]
     second = (jobs / "eval_v2_b.batch").read_text()
     assert "#SBATCH --array=0-2%20\n" in second
@@ -78,6 +79,7 @@ def test_rf_writes_a_cfg_per_run_that_pins_the_forest(tmp_path: Path) -> None:
         hop=128,
         include_deltas=False,
         rf_model_sha256=hashlib.sha256(b"trees").hexdigest(),
+        scores_dir="BENCHMARK/scores/v1_a/len400_hop050",
     )
     jobs = root / "BENCHMARK/jobs"
     assert len(read_rows(jobs / "rf.manifest.jsonl")) == 6
@@ -91,6 +93,21 @@ def test_a_forest_still_to_be_trained_is_warned_about_and_not_pinned(tmp_path: P
     cfg = read_cfg(tmp_path / f"w/BENCHMARK/cfg/v1_a/{TAGS[0]}/rf.cfg", RfCfg)
     assert (cfg.rf_model_path, cfg.rf_model_sha256) == ("TRAINING/rf/forest.skops", None)
     assert "forest.skops: not there yet" in planned.warnings[0]
+
+
+def test_without_a_threshold_the_forests_card_decides_when_the_filter_runs(tmp_path: Path) -> None:
+    context = benchmarked(tmp_path / "w")
+    plan_rf(context).write()
+    path = tmp_path / f"w/BENCHMARK/cfg/v1_a/{TAGS[0]}/rf.cfg"
+    assert (read_cfg(path, RfCfg).use_card_threshold, read_cfg(path, RfCfg).rf_threshold) == (True, 0.4)
+    plan_rf(context, rf_threshold=0.4).write()
+    assert not read_cfg(path, RfCfg).use_card_threshold
+
+
+def test_the_filter_reads_the_forests_card_and_the_runs_scores(tmp_path: Path) -> None:
+    plan_rf(benchmarked(tmp_path / "w")).write()
+    row = read_rows(tmp_path / "w/BENCHMARK/jobs/rf.manifest.jsonl")[0]
+    assert {"TRAINING/rf/forest.card.json", "BENCHMARK/scores/v1_a/len400_hop050"} <= set(row["inputs"])
 
 
 def test_an_audio_root_that_is_not_there_is_refused(tmp_path: Path) -> None:

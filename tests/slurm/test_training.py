@@ -50,6 +50,7 @@ def test_a_row_names_its_command_inputs_and_outputs_relative_to_the_workspace(tm
             "command": ["hum-trainer", "run", cfg, "--progress-file", "progress/train/v1_a.json"],
             "inputs": [cfg, "data/train/dataset_a"],
             "outputs": ["TRAINING/runs/models/v1_a/models/ANIMAL-SPOT.pk"],
+            "state": [f"TRAINING/runs/models/v1_a/{part}" for part in ("checkpoints", "logs", "summaries")],
         }
     ]
     assert (root / "TRAINING/jobs/train_models.sbatch").is_file()
@@ -166,3 +167,61 @@ def test_a_site_left_to_be_filled_in_is_an_error(tmp_path: Path) -> None:
     (root / "workspace.toml").write_text('site = "gwdg"\n[roots]\nimages = "/img"\n')
     with pytest.raises(CfgError, match="account of stage train is <account>"):
         plan(root)
+
+
+def make_corpus_folder(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "corpus_index.json").write_text('{"entries": []}')
+
+
+@pytest.mark.parametrize("place", ["data/train", "data", "."])
+def test_a_variant_that_names_a_corpus_learns_frames_from_its_index(tmp_path: Path, place: str) -> None:
+    root = make_workspace(tmp_path / HOSTILE)
+    corpus = root / place / "alpacas ü.v1"
+    make_corpus_folder(corpus)
+    planned = plan(root, {"variants": {"dense": {"corpus": "alpacas ü.v1", "max_train_epochs": 7}}})
+    planned.write()
+    cfg = cfg_of(root, "dense")
+    where = corpus.relative_to(root).as_posix()
+    assert planned.warnings == []
+    assert (cfg.recipe, cfg.corpus_index, cfg.data_dir) == ("frames", f"{where}/corpus_index.json", None)
+    assert (cfg.normalisation_used, cfg.augmentation, cfg.max_train_epochs) == ("background", True, 7)
+    assert read_rows(root / "TRAINING/jobs/train.manifest.jsonl")[0]["inputs"][1:] == [where]
+
+
+def test_what_a_corpus_variant_does_not_say_is_left_to_the_calls(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "w")
+    variants = {
+        "globals": {"n_fft": 256},
+        "variants": {"w": {"corpus": "c", "recipe": "windows", "min_max_norm": True, "sequence_len": 80}},
+    }
+    planned = plan(root, variants)
+    planned.write()
+    cfg = cfg_of(root, "w")
+    assert cfg.left_to_data == {"sr", "hop_length", "n_freq_bins", "fmin", "fmax", "score_hop"}
+    assert (cfg.recipe, cfg.normalisation_used, cfg.sequence_len, cfg.n_fft) == ("windows", "min_max", 80, 256)
+    assert "corpus_index.json: no such file yet; hum-trainer index-corpus writes it" in planned.warnings[0]
+
+
+def test_a_dataset_variant_still_writes_every_setting(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "w", "dataset_a")
+    plan(root, {"variants": {"v": {"dataset": "dataset_a"}}}).write()
+    text = (root / "TRAINING/cfg/v/alpaca_server.cfg").read_text()
+    assert {"recipe=clips", "sr=48000", "n_fft=2048", "sequence_len=400"} <= set(text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"),
+    [
+        ({}, "name either a dataset .* or a corpus"),
+        ({"dataset": "d", "corpus": "c"}, "name either a dataset .* or a corpus"),
+        ({"dataset": "d", "recipe": "windows", "corpus_index": "c"}, "v.corpus_index: is set by hum-slurm"),
+        ({"corpus": "c", "recipe": "clips"}, "variant v: recipe clips does not learn from a corpus"),
+        ({"dataset": "d", "recipe": "frames"}, "variant v: recipe frames does not learn from a dataset"),
+        ({"corpus": "c", "architecture": "resnet"}, "architecture resnet does not go with recipe frames"),
+    ],
+)
+def test_a_variant_learns_from_a_dataset_or_a_corpus(tmp_path: Path, variant: Any, message: str) -> None:
+    root = make_workspace(tmp_path / "w", "dataset_a")
+    with pytest.raises(CfgError, match=message):
+        plan(root, {"variants": {"v": variant}})

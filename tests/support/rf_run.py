@@ -10,11 +10,14 @@ import pandas as pd
 import soundfile
 from sklearn.ensemble import RandomForestClassifier
 
+from hum_rf_filter.card import ForestCard, write_card
 from hum_rf_filter.features import LOGIT_FEATURE, FeatureSettings
 from hum_rf_filter.forest_file import write_forest
 from hum_shared.config.cfg import write_cfg
 from hum_shared.config.rf import RfCfg
+from hum_shared.files import sha256_file
 from hum_shared.layout import table_file
+from hum_shared.provenance import collect
 from hum_shared.selections import Selection, write_selections
 
 SAMPLE_RATE = 8000
@@ -40,7 +43,7 @@ def write_table(run: Path, recording: str, selections: Sequence[Selection]) -> P
     return table
 
 
-def tonal_forest(path: Path, columns: Sequence[str] = (LOGIT_FEATURE, *SETTINGS.columns)) -> Path:
+def tonal_forest(path: Path, columns: Sequence[str] = (LOGIT_FEATURE, *SETTINGS.acoustic_columns)) -> Path:
     """Write a forest that calls selections with little spread in frequency targets."""
     rng = np.random.default_rng(0)
     features = pd.DataFrame(rng.normal(size=(120, len(columns))), columns=list(columns))
@@ -51,6 +54,22 @@ def tonal_forest(path: Path, columns: Sequence[str] = (LOGIT_FEATURE, *SETTINGS.
     forest.fit(features, is_target.astype(int))
     write_forest(path, forest)
     return path
+
+
+def write_forest_card(forest: Path, **told: object) -> None:
+    """Write the card of a forest; `told` replaces what it says."""
+    values = {
+        "model_file": forest.name,
+        "model_sha256": sha256_file(forest),
+        "classes": {"0": "noise", "1": "target"},
+        "grouped_by": "tape",
+        "data_sha256": "",
+        "inputs_sha256": "",
+        "feature_names": [],
+        "provenance": collect(()),
+        **{name: {} for name in ("medians", "thresholds", "metrics", "tapes", "n_rows", "stft", "mfcc", "training")},
+    }
+    write_card(forest, ForestCard.model_validate({**values, **told}))
 
 
 def write_rf_cfg(workspace: Path, run: Path, forest: Path, **changes: object) -> Path:

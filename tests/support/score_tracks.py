@@ -11,7 +11,9 @@ RATE = 48_000
 TWO_CLASSES = {"noise": 0, "target": 1}
 
 
-def write_track(folder, recording, probs, *, classes=TWO_CLASSES, hop_s=0.05, window_s=0.4, host="one"):
+def write_track(
+    folder, recording, probs, *, classes=TWO_CLASSES, hop_s=0.05, window_s=0.4, host="one", inputs_sha256="c" * 64
+):
     """Write the score track of a recording, window by window of `probs`: p of the target, or rows of classes."""
     probs = np.asarray(probs, dtype=np.float32)
     if probs.ndim == 1:
@@ -33,7 +35,7 @@ def write_track(folder, recording, probs, *, classes=TWO_CLASSES, hop_s=0.05, wi
         classes=classes,
         model_sha256="b" * 64,
         front_end={"fmin": 100, "fmax": 4000},
-        inputs_sha256="c" * 64,
+        inputs_sha256=inputs_sha256,
         code_version="0.1.0",
         provenance={"host": host},
     )

@@ -1,9 +1,11 @@
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 
+from hum_shared.config.training import FROM_DATA
 from hum_trainer.cli import main, spread_values
 from support.corpora import make_corpus
 
@@ -28,7 +30,9 @@ def corpus(tmp_path):
     return root
 
 
-@pytest.mark.parametrize("command", ["index-corpus", "prepare", "count", "selection-tables", "run"])
+@pytest.mark.parametrize(
+    "command", ["index-corpus", "prepare", "count", "selection-tables", "run", "suggest-cfg", "mine"]
+)
 def test_every_command_has_help_with_an_example(hum_trainer, command):
     code, out, _ = hum_trainer(command, "--help")
     assert code == 0
@@ -184,3 +188,28 @@ def test_selection_tables_takes_several_qualities(hum_trainer, corpus, tmp_path)
 )
 def test_values_after_an_option_are_spread(given, spread):
     assert spread_values(given) == spread
+
+
+def test_suggest_cfg_prints_a_table_and_lines_that_a_cfg_takes(hum_trainer, corpus):
+    code, out, _ = hum_trainer("suggest-cfg", corpus)
+    assert code == 0
+    table, _, lines = out.partition("# alpaca_server.cfg\n")
+    training, _, decoding = lines.partition("# eval.cfg\n")
+    assert {line.partition("=")[0] for line in training.splitlines()} == FROM_DATA
+    assert {line.partition("=")[0] for line in decoding.splitlines()} == {"min_duration_s", "min_gap_s"}
+    assert re.search(r"^sr +\d+ +Hz +\S", table, re.M)
+    assert not (corpus / "corpus_index.json").exists()
+
+
+def test_mine_without_a_model_says_what_to_do(hum_trainer, corpus, tmp_path):
+    hum_trainer("index-corpus", corpus)
+    cfg = tmp_path / "alpaca_server.cfg"
+    cfg.write_text(
+        f"recipe=windows\ncorpus_index={corpus}/corpus_index.json\nmodel_dir={tmp_path}/m\ncheckpoint_dir=c\n"
+    )
+    code, _, err = hum_trainer("mine", cfg)
+    assert code == 2
+    assert "ANIMAL-SPOT.pk: no model yet. Train it first" in err
+    code, _, err = hum_trainer("mine", cfg, "--from_selections", tmp_path / "nowhere")
+    assert code == 2
+    assert "no such folder; it should hold Raven selection tables" in err

@@ -140,3 +140,15 @@ def test_tape_names_follow_the_grammar_and_differ() -> None:
     parsed = [parse_recording(name) for name in tape_names(20, first_animal=97)]
     assert all(name.follows_grammar for name in parsed)
     assert len({name.animal for name in parsed}) == 20
+
+
+def test_rain_is_another_background_and_hums_stand_in_it_as_asked():
+    settings = {"minutes_per_tape": 1.0, "snr_db": (-5.0, -5.0), "distractors_per_minute": 0.0, "seed": 3}
+    tapes = {}
+    for background in ("wind", "rain"):
+        tape, hums = compose_tape(np.random.default_rng(3), Paddock(**settings, background=background))
+        assert len(hums) == 10
+        tapes[background] = np.abs(np.fft.rfft(tape.astype(float))) ** 2
+    hz = np.fft.rfftfreq(16000 * 60, 1 / 16000)
+    share = {name: power[(hz > 1000) & (hz < 4000)].sum() / power.sum() for name, power in tapes.items()}
+    assert share["rain"] > 1.5 * share["wind"]

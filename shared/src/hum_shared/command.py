@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import re
 import sys
@@ -84,6 +85,14 @@ def run_command(call: Callable[[], object]) -> int:
         traceback.print_exc()
         return 1
     return 0
+
+
+def run_app(module: str) -> int:
+    """Import the module of a command line and run its `app` on this process's arguments; see :func:`run_command`.
+
+    The import is part of the command: libraries take seconds to load, and Ctrl-C may come meanwhile.
+    """
+    return run_command(lambda: importlib.import_module(module).app(dashed_options(sys.argv[1:])))
 
 
 def say(message: str) -> None:

@@ -1,4 +1,4 @@
-"""The grid of windows over a recording, in exact samples."""
+"""The grids over a recording, windows and frames, in exact samples."""
 
 from __future__ import annotations
 
@@ -81,6 +81,36 @@ def window_grid(frames: int, sample_rate: int, sequence_len_s: float, hop_s: flo
     covered = (count - 1) * step + length
     tail = frames - length if score_tail and covered < frames else None
     return WindowGrid(step, length, sample_rate, frames, count, tail)
+
+
+@dataclass(frozen=True)
+class FrameGrid:
+    """Where frames lie: frame i covers samples ``[i·step, min((i + 1)·step, frames))``, edge to edge.
+
+    Attributes
+    ----------
+    step
+        Samples per frame.
+    sample_rate
+        Hz, the model's.
+    frames
+        Samples of the recording at that rate; at least 1.
+    """
+
+    step: int
+    sample_rate: int
+    frames: int
+
+    @property
+    def n_rows(self) -> int:
+        """How many frames; the last may reach beyond the end."""
+        return -(-self.frames // self.step)
+
+    def times_s(self, first: int = 0, stop: int | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return start and end of frames `first` to `stop` (all by default) in seconds, not rounded."""
+        stop = self.n_rows if stop is None else min(stop, self.n_rows)
+        starts = np.arange(first, stop, dtype=np.int64) * self.step
+        return starts / self.sample_rate, np.minimum(starts + self.step, self.frames) / self.sample_rate
 
 
 def _rounded(seconds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -173,6 +173,7 @@ class PredictionEntry(_Record):
     cnn_logit_mean: float | None = None
     score_max: float | None = None
     rf_prob: float | None = None
+    confidence: float | None = Field(None, description="the decoder's, higher is surer; None where unknown")
 
     @model_validator(mode="before")
     @classmethod

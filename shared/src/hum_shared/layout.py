@@ -119,11 +119,26 @@ class Workspace:
     def benchmark(self, set_name: str | None = None) -> Benchmark:
         """The benchmark tree, or the tree of one of its sets."""
         root = self.root / "BENCHMARK"
-        return Benchmark(root if set_name is None else root / "sets" / set_name)
+        return Benchmark(root if set_name is None else self.sets_root / set_name)
+
+    @property
+    def submissions(self) -> Path:
+        """`submissions.jsonl`: every array that was handed to Slurm, one per line."""
+        return self.benchmark().jobs.root / "submissions.jsonl"
+
+    @property
+    def sets_root(self) -> Path:
+        """`BENCHMARK/sets/`: one benchmark tree per set."""
+        return self.benchmark().root / "sets"
+
+    @property
+    def progress_root(self) -> Path:
+        """`progress/`: one folder per stage."""
+        return self.root / "progress"
 
     def progress_file(self, stage: str, task: str) -> Path:
         """`progress/<stage>/<task>.json`."""
-        return self.root / "progress" / stage / f"{task}.json"
+        return self.progress_root / stage / f"{task}.json"
 
 
 @dataclass(frozen=True)
@@ -171,9 +186,14 @@ class Benchmark:
         """Selections of a run's layer as files of their own."""
         return self.run(model, variant) / layer / "cutouts"
 
+    @property
+    def scores_root(self) -> Path:
+        """`scores/`: `<model>/<window and hop>/` below it."""
+        return self.root / "scores"
+
     def scores(self, model: str, sequence_ms: int, hop_ms: int) -> Path:
         """The score tracks that all variants with this window and hop share."""
-        return self.root / "scores" / model / f"len{sequence_ms:03d}_hop{hop_ms:03d}"
+        return self.scores_root / model / f"len{sequence_ms:03d}_hop{hop_ms:03d}"
 
     @property
     def metrics(self) -> Path:
@@ -208,6 +228,11 @@ class Jobs:
     def outcome(self, stage: str, index: int) -> Path:
         """How the row of the stage's manifest ended last: manifest digest, exit code, job."""
         return self.logs / f"{stage}_{index}.outcome.json"
+
+
+def forest_card(forest: Path) -> Path:
+    """The card of a forest: `forest.skops` → `forest.card.json`."""
+    return forest.with_suffix(".card.json")
 
 
 def score_file(folder: Path, recording: str) -> Path:

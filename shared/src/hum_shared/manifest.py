@@ -30,8 +30,9 @@ class Row(BaseModel):
     stage: str
     task: str = Field(min_length=1, description="names the task within its stage; also its progress file")
     command: list[str] = Field(min_length=1, description="command and arguments; run in the workspace")
-    outputs: list[str] = Field(description="what the task writes")
+    outputs: list[str] = Field(description="what the task writes; all there once it is complete")
     inputs: list[str] = Field(description="what the task reads")
+    state: list[str] = Field(default_factory=list, description="folders it writes besides: checkpoints, logs")
 
 
 def format_manifest(rows: Sequence[Row]) -> str:
@@ -45,7 +46,7 @@ def format_manifest(rows: Sequence[Row]) -> str:
     twice = [task for task, count in Counter(row.task for row in rows).items() if count > 1]
     if twice:
         raise InputError(f"two tasks would be called {twice[0]!r}; give models and sets names that differ")
-    return "".join(json.dumps(row.model_dump(), ensure_ascii=False) + "\n" for row in rows)
+    return "".join(json.dumps(row.model_dump(exclude_defaults=True), ensure_ascii=False) + "\n" for row in rows)
 
 
 def manifest_digest(text: str) -> str:
@@ -71,6 +72,17 @@ def read_manifest(path: Path, sha256: str | None = None) -> list[Row]:
     text = read_text(path)
     if sha256 is not None and manifest_digest(text) != sha256:
         raise InputError(f"{path}: has changed since this task was submitted. Submit the stage again.")
+    return parse_manifest(text, path)
+
+
+def parse_manifest(text: str, path: Path) -> list[Row]:
+    """Return the rows in the text of a manifest; `path` is only named in errors.
+
+    Raises
+    ------
+    InputError
+        When it is not a manifest.
+    """
     rows = []
     for number, line in enumerate(filter(None, text.split("\n")), start=1):
         try:

@@ -39,10 +39,9 @@ def match(truth: Intervals, predicted: Intervals, min_iou: float, matching: Matc
     """
     i, j, iou = iou_pairs(truth, predicted)
     enough = iou >= min_iou - _TOLERANCE
-    i, j, iou = i[enough], j[enough], iou[enough]
     if matching == "greedy":
-        return _greedy(truth, i, j, iou)
-    return _optimal(len(truth), len(predicted), i, j, iou)
+        return _greedy(truth, i[enough], j[enough], iou[enough])
+    return best_pairs(len(truth), len(predicted), i[enough], j[enough], iou[enough])
 
 
 def _greedy(truth: Intervals, i: NDArray[np.int64], j: NDArray[np.int64], iou: NDArray[np.float64]) -> Pairs:
@@ -58,23 +57,42 @@ def _greedy(truth: Intervals, i: NDArray[np.int64], j: NDArray[np.int64], iou: N
     return rows, np.array([taken[row] for row in rows.tolist()], dtype=np.int64)
 
 
-def _optimal(
-    n_true: int, n_predicted: int, i: NDArray[np.int64], j: NDArray[np.int64], iou: NDArray[np.float64]
+def best_pairs(
+    n_true: int, n_predicted: int, i: NDArray[np.int64], j: NDArray[np.int64], score: NDArray[np.float64]
 ) -> Pairs:
-    # Few intervals overlap, so the problem falls apart into small ones that are solved exactly.
-    nodes = n_true + n_predicted
-    graph = coo_array((np.ones(len(i)), (i, j + n_true)), shape=(nodes, nodes))
-    _, component = connected_components(graph, directed=False)
-    order = np.argsort(component[i], kind="stable")
-    bounds = np.flatnonzero(np.diff(component[i[order]])) + 1
-    rows: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
-    columns: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
+    """Choose among allowed pairs, one to one: as many as possible, among those the largest sum of scores.
+
+    Parameters
+    ----------
+    n_true, n_predicted
+        How many there are of each.
+    i, j, score
+        The allowed pairs, and how good each is, in [0, 1]; shape (k,).
+
+    Returns
+    -------
+    i, j : ndarray of int64
+        The chosen pairs, sorted by i.
+    """
+    # Most pairs have no rival.
+    alone = (np.bincount(i, minlength=1)[i] == 1) & (np.bincount(j, minlength=1)[j] == 1)
+    rows: list[NDArray[np.int64]] = [i[alone]]
+    columns: list[NDArray[np.int64]] = [j[alone]]
+    i, j, score = i[~alone], j[~alone], score[~alone]
+    # The others fall apart into small problems, since few intervals overlap; these are solved exactly.
+    order = bounds = np.empty(0, dtype=np.int64)
+    if len(i):
+        nodes = n_true + n_predicted
+        graph = coo_array((np.ones(len(i)), (i, j + n_true)), shape=(nodes, nodes))
+        _, component = connected_components(graph, directed=False)
+        order = np.argsort(component[i], kind="stable")
+        bounds = np.flatnonzero(np.diff(component[i[order]])) + 1
     for part in np.split(order, bounds) if len(order) else []:
         true_rows, row = np.unique(i[part], return_inverse=True)
         predicted_rows, column = np.unique(j[part], return_inverse=True)
-        # One more pair outweighs any gain in IoU: a sum of IoUs is below the number of pairs.
+        # One more pair outweighs any gain in score: a sum of scores is below the number of pairs.
         weight = np.zeros((len(true_rows), len(predicted_rows)))
-        weight[row, column] = min(weight.shape) + 1 + iou[part]
+        weight[row, column] = min(weight.shape) + 1 + score[part]
         best_row, best_column = linear_sum_assignment(weight, maximize=True)
         allowed = weight[best_row, best_column] > 0
         rows.append(true_rows[best_row[allowed]])

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePath
 
 from hum_shared.errors import NameFormatError
@@ -38,6 +39,7 @@ _HUM = re.compile(
     rf"(?:_hw?)?_?[Qq](?P<quality>[0-9]){_AFTERTHOUGHT}{_SUFFIX}",
     _FLAGS,
 )
+_CLOCK = re.compile(r"(?<![0-9])([0-9]{8})[_T-]([0-9]{6})(?![0-9])")
 _DATASET_CLIP = re.compile(
     r"(?P<class>[^-]+)-(?P<label>.+?)_(?P<id>[0-9]+)_(?P<year>[0-9]{4})"
     r"_(?P<tape>[^_]*)_(?P<start>[0-9]+)_(?P<end>[0-9]+)\.wav",
@@ -125,6 +127,28 @@ def parse_recording(name: str) -> RecordingName:
         raise NameFormatError(f"{name}: the clip ends at {clip['end']} s, not after its start {clip['start']} s")
     animal, year = _animal_and_year(clip["raw"])
     return RecordingName(name, clip["raw"], start_s, end_s, animal, year)
+
+
+def tape_start(name: str) -> datetime | None:
+    """Return when the tape of a recording starts by the recorder's clock, as its name says.
+
+    Parameters
+    ----------
+    name
+        A recording's file name; a clip's tells when its tape starts, not when the clip does.
+
+    Returns
+    -------
+    datetime or None
+        Without time zone. From the first ``<YYYYMMDD>_<HHMMSS>`` (or with ``T`` or ``-`` between) in the tape's name
+        that is a date and a time; None where there is none.
+    """
+    for date, time in _CLOCK.findall(parse_recording(name).tape):
+        try:
+            return datetime.strptime(date + time, "%Y%m%d%H%M%S")
+        except ValueError:
+            continue  # digits that are no date
+    return None
 
 
 def format_clip(tape: str, start_s: float, end_s: float) -> str:

@@ -1,9 +1,14 @@
-"""Progress of one task: a small JSON file for machines, a line or a bar for people."""
+"""Progress of one task: a small JSON file for machines, a line or a bar for people.
+
+The work only counts; threads of their own show and keep it. So counting costs next to nothing, a slow file
+system never holds the work up, and the file's heartbeat goes on while the work is busy with one long step.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import sys
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,14 +17,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hum_shared.command import warn
 from hum_shared.errors import HumError, PartialFailure, Stopped
 from hum_shared.files import write_text
+from hum_shared.progress_display import open_display
 
 TaskState = Literal["queued", "running", "done", "failed"]
 
+HEARTBEAT_S = 20.0
+LOST_AFTER_S = 120.0  # six heartbeats: room for a busy file system and for clocks that differ a little
 _FILE_INTERVAL_S = 1.0
-_LINE_INTERVAL_S = 30.0
-_BAR_INTERVAL_S = 0.2
 
 
 class TaskProgress(BaseModel):
@@ -33,16 +40,40 @@ class TaskProgress(BaseModel):
     done: float = Field(description="how much is done, in `unit`")
     total: float | None = Field(description="how much there is to do, in `unit`; null while unknown")
     unit: str
-    rate: float | None = Field(description="`unit` per second since the start; null before the first")
+    rate: float | None = Field(description="`unit` per second since the start, without what was skipped; null if none")
+    remaining_s: float | None = Field(default=None, description="seconds left at this rate; null while unknown")
     started: str = Field(description="UTC time, ISO 8601")
     updated: str = Field(description="UTC time, ISO 8601; the heartbeat")
     message: str = ""
+    host: str = Field(default="", description="machine the task runs on")
+    log: str | None = Field(default=None, description="file its standard error goes to; null for a terminal or a pipe")
+
+
+def is_lost(progress: TaskProgress, now: datetime) -> bool:
+    """Whether a task that says it runs has been silent for so long that it must have died.
+
+    Parameters
+    ----------
+    progress
+        What the task wrote last.
+    now
+        The time, with its zone. Without a readable heartbeat nothing can be told: False.
+    """
+    if progress.state != "running":
+        return False
+    try:
+        heartbeat = datetime.fromisoformat(progress.updated)
+    except ValueError:
+        return False
+    heartbeat = heartbeat if heartbeat.tzinfo else heartbeat.replace(tzinfo=UTC)
+    return (now - heartbeat).total_seconds() > LOST_AFTER_S
 
 
 class Progress:
-    """Reports how far a task is, to a file at most once a second and to standard error.
+    """Counts how far a task is, and reports it between :meth:`start` and :meth:`finish`.
 
-    On a terminal a bar is redrawn in place; elsewhere a line is printed every 30 s and at the end.
+    To a file: at most once a second while something changes, else every 20 s as a sign of life. To standard
+    error: a bar on a terminal, elsewhere a line every 30 s and at the end.
 
     Parameters
     ----------
@@ -51,7 +82,7 @@ class Progress:
     unit
         What is counted, for example ``windows`` or ``s of audio``.
     total
-        How much there is to do, or None while unknown.
+        How much there is to do, or None while unknown; may be set later.
     file
         Where to keep the state; None for no file.
     """
@@ -60,66 +91,99 @@ class Progress:
         self.stage, self.task, self.unit, self.total, self.file = stage, task, unit, total, file
         self.done = 0.0
         self.message = ""
+        self._skipped = 0.0
         self._started = datetime.now(UTC)
         self._start = time.monotonic()
-        self._next_file = self._next_line = 0.0
-        self._terminal = sys.stderr.isatty()
-        self._next_line = 0.0 if self._terminal else self._start + _LINE_INTERVAL_S
+        self._host, self._log = socket.gethostname(), _log_file()
+        self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
 
     def advance(self, amount: float, message: str = "") -> None:
         """Count `amount` more units as done."""
         self.done += amount
         self.message = message or self.message
-        now = time.monotonic()
-        if now >= self._next_file:
-            self._next_file = now + _FILE_INTERVAL_S
-            self._write("running")
-        if now >= self._next_line:
-            self._next_line = now + (_BAR_INTERVAL_S if self._terminal else _LINE_INTERVAL_S)
-            self._print()
+
+    def skip(self, amount: float, message: str = "") -> None:
+        """Count `amount` more units as done before: they do not tell how fast the others will be."""
+        self._skipped += amount
+        self.advance(amount, message)
+
+    def start(self) -> None:
+        """Write the first state and report until :meth:`finish`.
+
+        Raises
+        ------
+        InputError, OSError
+            When the file cannot be written. Later a warning is printed once instead: work of hours does not end
+            because its progress cannot be kept.
+        """
+        if self.file is not None:
+            _write(self.file, self.snapshot("running"))
+        keepers = [self._show] if self.file is None else [self._show, self._keep]
+        self._threads = [threading.Thread(target=keeper, name="progress", daemon=True) for keeper in keepers]
+        for thread in self._threads:
+            thread.start()
 
     def finish(self, state: TaskState, message: str = "") -> None:
         """Write the last state; nothing is reported after it."""
         self.message = message or self.message
-        self._write(state)
-        self._print()
-        if self._terminal:
-            print(file=sys.stderr)
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+        if self.file is not None:
+            try:
+                _write(self.file, self.snapshot(state))
+            except (OSError, HumError) as error:
+                warn(f"the last progress ({state}) could not be written: {error}")
 
     def snapshot(self, state: TaskState) -> TaskProgress:
         """Return the present state as it goes into the file."""
-        elapsed = time.monotonic() - self._start
+        elapsed_s = time.monotonic() - self._start
+        done, total = self.done, self.total
+        worked = done - self._skipped
+        rate = worked / elapsed_s if worked > 0 and elapsed_s > 0 else None
         return TaskProgress(
             stage=self.stage,
             task=self.task,
             state=state,
-            done=self.done,
-            total=self.total,
+            done=done,
+            total=total,
             unit=self.unit,
-            rate=self.done / elapsed if self.done and elapsed > 0 else None,
+            rate=rate,
+            remaining_s=(total - done) / rate if rate and total is not None and total > done else None,
             started=self._started.isoformat(timespec="seconds"),
             updated=datetime.now(UTC).isoformat(timespec="seconds"),
             message=self.message,
+            host=self._host,
+            log=self._log,
         )
 
-    def _write(self, state: TaskState) -> None:
-        if self.file is not None:
-            write_text(self.file, self.snapshot(state).model_dump_json(indent=2) + "\n")
+    def _show(self) -> None:
+        """Show people how far the task is until the end."""
+        # The terminal may go away (EIO) while the work goes on: then nobody is left to be shown anything.
+        with contextlib.suppress(OSError):
+            display = open_display()
+            while not self._ended.wait(display.interval_s):
+                display.show(self.snapshot("running"))
+            display.finish(self.snapshot("running"))
 
-    def _print(self) -> None:
-        seen = self.snapshot("running")
-        of_total = f"/{self.total:,.0f}" if self.total is not None else ""
-        rate = f", {seen.rate:,.1f}/s" if seen.rate else ""
-        left = ""
-        if seen.rate and self.total is not None and self.total > self.done:
-            left = f", {_clock((self.total - self.done) / seen.rate)} left"
-        share = ""
-        if self._terminal and self.total:
-            filled = int(24 * min(1.0, self.done / self.total))
-            share = "[" + "#" * filled + "." * (24 - filled) + "] "
-        line = f"{self.stage} {self.task}: {share}{self.done:,.0f}{of_total} {self.unit}{rate}{left} {self.message}"
-        print("\r\x1b[K" + line if self._terminal else line, end="" if self._terminal else "\n", file=sys.stderr)
-        sys.stderr.flush()
+    def _keep(self) -> None:
+        """Keep the file up to date until the end."""
+        seen, last_write, warned = self._counted(), time.monotonic(), False
+        while self.file is not None and not self._ended.wait(_FILE_INTERVAL_S):
+            now = time.monotonic()
+            if self._counted() == seen and now - last_write < HEARTBEAT_S:
+                continue
+            seen, last_write = self._counted(), now
+            try:
+                _write(self.file, self.snapshot("running"))
+            except (OSError, HumError) as error:
+                if not warned:
+                    warn(f"progress cannot be written, the work goes on without: {error}")
+                warned = True
+
+    def _counted(self) -> tuple[float, float | None, str]:
+        return self.done, self.total, self.message
 
 
 @contextlib.contextmanager
@@ -130,16 +194,18 @@ def track(stage: str, task: str, unit: str, total: float | None = None, file: Pa
     started again.
     """
     progress = Progress(stage, task, unit, total, file)
-    progress.advance(0)
+    progress.start()
     try:
         yield progress
     except BaseException as error:
         reason = str(error) if isinstance(error, HumError) else f"{type(error).__name__}: {error}".removesuffix(": ")
-        # A full disk may be what failed: the first error must stay the one that is seen.
-        with contextlib.suppress(OSError, HumError):
-            progress.finish(_state_after(error), reason)
+        progress.finish(_state_after(error), reason)
         raise
     progress.finish("done")
+
+
+def _write(file: Path, state: TaskProgress) -> None:
+    write_text(file, state.model_dump_json(indent=2) + "\n")
 
 
 def _state_after(error: BaseException) -> TaskState:
@@ -148,7 +214,10 @@ def _state_after(error: BaseException) -> TaskState:
     return "queued" if isinstance(error, Stopped) else "failed"
 
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+def _log_file() -> str | None:
+    """Return the file that standard error goes to, as a batch job's does."""
+    try:
+        place = Path("/proc/self/fd/2").readlink()
+        return str(place) if place.is_file() else None
+    except OSError:  # closed, or no Linux
+        return None

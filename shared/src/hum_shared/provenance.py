@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 import hum_shared
+from hum_shared.files import sha256_file
 
 
 class Provenance(BaseModel):
@@ -23,7 +24,7 @@ class Provenance(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     code_version: str
-    git_commit: str | None = Field(description="commit of the checkout the code runs from; null outside one")
+    git_commit: str | None = Field(description="commit of the checkout or image the code runs from; null outside them")
     image_digest: str | None = Field(description="SHA-256 of the container image; null outside one")
     packages: dict[str, str] = Field(description="versions of the packages that decide the numbers")
     cfg_sha256: str | None = None
@@ -52,8 +53,8 @@ def collect(
     """
     return Provenance(
         code_version=hum_shared.__version__,
-        git_commit=git_commit(),
-        image_digest=os.environ.get("HUM_IMAGE_SHA256"),
+        git_commit=os.environ.get("HUM_GIT_COMMIT") or git_commit(),  # images say which commit they were built from
+        image_digest=image_digest(),
         packages={name: found for name in packages if (found := _version(name)) is not None},
         cfg_sha256=cfg_sha256,
         inputs=dict(inputs or {}),
@@ -67,6 +68,19 @@ def collect(
 def utc_now() -> str:
     """Return the time as ISO 8601 in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def image_digest() -> str | None:
+    """Return the SHA-256 of the container image this process runs in, or None outside one.
+
+    A file cannot hold its own digest: batch scripts take that of the image they start and pass it in. An image
+    started by hand without `--containall` still sees its own file, which Apptainer names.
+    """
+    told = os.environ.get("HUM_IMAGE_SHA256")
+    image = os.environ.get("APPTAINER_CONTAINER")
+    if told or image is None or not Path(image).is_file():
+        return told or None
+    return _digest_of_file(image)
 
 
 @cache
@@ -87,6 +101,11 @@ def git_commit() -> str | None:
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return None
     return shown.stdout.split()[0] if shown.returncode == 0 else None
+
+
+@cache
+def _digest_of_file(path: str) -> str:
+    return sha256_file(Path(path))
 
 
 def _version(name: str) -> str | None:

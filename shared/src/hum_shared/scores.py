@@ -73,6 +73,16 @@ class ScoreTrack:
     end_s: NDArray[np.float64]
     probs: NDArray[np.float32]
 
+    @property
+    def centre_s(self) -> NDArray[np.float64]:
+        """The instant each row scores, shape (n,), exact seconds: the middle of its samples in the recording."""
+        first = self.meta.first + np.arange(self.meta.n_rows, dtype=np.int64) * self.meta.step
+        if self.meta.tail is not None:
+            first[-1] = self.meta.tail
+        stop = np.minimum(first + self.meta.length, self.meta.model_frames)
+        centre_s: NDArray[np.float64] = (first + stop) / (2 * self.meta.model_rate)
+        return centre_s
+
 
 class ScoreWriter:
     """Appends rows to a score track; made by :func:`score_writer`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hum_shared.layout import Jobs
@@ -27,6 +27,7 @@ class Task:
     command: list[str]
     inputs: list[str]
     outputs: list[str]
+    state: list[str] = field(default_factory=list)
 
 
 def plan_arrays(
@@ -71,23 +72,54 @@ def plan_arrays(
         arrays[name] = [_row(stage, len(rows) + position, task) for position, task in enumerate(tasks)]
         rows += arrays[name]
     text = format_manifest(rows)
-    manifest = jobs.manifest(stage.name)
+    plan.files[jobs.manifest(stage.name)] = text
+    at_a_time = concurrency or settings.concurrency or default_concurrency
+    groups_of_rows = {name: (array_rows, at_a_time) for name, array_rows in arrays.items()}
+    plan_scripts(plan, context, stage, jobs, groups_of_rows, settings, manifest_digest(text), launcher)
+
+
+def plan_scripts(
+    plan: Plan,
+    context: Context,
+    stage: Stage,
+    jobs: Jobs,
+    arrays: Mapping[str, tuple[Sequence[Row], int]],
+    settings: JobSettings,
+    manifest_sha256: str,
+    launcher: str | None,
+) -> None:
+    """Add the batch scripts of a manifest to a plan.
+
+    Parameters
+    ----------
+    plan, context, stage, jobs
+        Where they go.
+    arrays
+        Name of a batch script → its rows and how many of its tasks run at a time.
+    settings
+        What the jobs ask for.
+    manifest_sha256
+        The digest of the manifest.
+    launcher
+        Name of the script that submits all; None for none.
+    """
     plan.folders.append(jobs.logs)
-    plan.files[manifest] = text
-    for name, array_rows in arrays.items():
+    max_array_size = context.max_array_size()
+    for name, (rows, concurrency) in arrays.items():
         job = ArrayJob(
             stage=stage,
             script=jobs.root / name,
-            manifest=manifest,
-            manifest_sha256=manifest_digest(text),
-            rows=array_rows,
-            concurrency=concurrency or settings.concurrency or default_concurrency,
+            manifest=jobs.manifest(stage.name),
+            manifest_sha256=manifest_sha256,
+            rows=rows,
+            concurrency=concurrency,
+            max_array_size=max_array_size,
         )
         plan.files[job.script] = array_script(
             job, context.workspace, jobs, context.site.file, settings, environment=Path(sys.prefix)
         )
     if launcher is not None:
-        scripts = [jobs.root / name for name in groups]
+        scripts = [jobs.root / name for name in arrays]
         plan.files[jobs.root / launcher] = launcher_script(stage, scripts, settings, context.workspace, jobs)
 
 
@@ -99,4 +131,5 @@ def _row(stage: Stage, index: int, task: Task) -> Row:
         command=[*task.command, "--progress-file", f"progress/{stage.name}/{task.name}.json"],
         inputs=task.inputs,
         outputs=task.outputs,
+        state=task.state,
     )

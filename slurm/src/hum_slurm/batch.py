@@ -1,14 +1,13 @@
 """Batch scripts as text: the result of a pure function of stage, manifest, rows, workspace and site.
 
 A task of the array finds its rows by number and lets `hum_shared.task` read the command from the manifest, inside
-the runtime that holds the service. No path or argument of a row is ever pasted into the script. The workspace's
-own path is, quoted: a workspace that was moved gets new scripts by running its factories again.
+the runtime that holds the service. No command or argument of a row is ever pasted into the script. The paths that a
+container is shown are, quoted, and the workspace's own: a workspace that was moved gets new scripts by running its
+factories again.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 import shlex
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from hum_shared.layout import Jobs, Workspace
 from hum_shared.manifest import Row
-from hum_slurm.binds import read_only_folders, written_folders
+from hum_slurm.runtime import apptainer_runtime, scratch_folder, venv_runtime
 from hum_slurm.site import JobSettings, SiteFile
 from hum_slurm.stages import Stage
 
@@ -39,6 +38,8 @@ class ArrayJob:
         The rows, consecutive.
     concurrency
         Tasks that run at a time.
+    max_array_size
+        The cluster's MaxArraySize: one more than the highest index. With more rows a task takes several.
     """
 
     stage: Stage
@@ -47,6 +48,12 @@ class ArrayJob:
     manifest_sha256: str
     rows: Sequence[Row]
     concurrency: int
+    max_array_size: int = 1001
+
+    @property
+    def rows_per_task(self) -> int:
+        """How many consecutive rows one task of the array takes."""
+        return math.ceil(len(self.rows) / self.max_array_size)
 
     @property
     def name(self) -> str:
@@ -72,14 +79,13 @@ def array_script(
     environment
         The virtual environment used when the site's runtime is ``venv``.
     """
-    rows_per_task = math.ceil(len(job.rows) / site.max_array_size)
-    n_tasks = math.ceil(len(job.rows) / rows_per_task)
+    n_tasks = math.ceil(len(job.rows) / job.rows_per_task)
     header = [
         f"--job-name={job.name}",
         f"--chdir={_header_quoted(str(workspace.root))}",
         f"--output={_log_pattern(jobs, f'{job.name}_%A_%a.out')}",
         f"--array=0-{n_tasks - 1}%{job.concurrency}",
-        *_requests(settings),
+        *requested(settings),
         "--requeue",
         "--open-mode=append",
         f"--signal=B:USR1@{settings.signal_lead_s}",
@@ -89,8 +95,7 @@ def array_script(
         f"# {job.stage.name}: {len(job.rows)} rows of {job.manifest.name}. Written by hum-slurm {job.stage.factory}.",
         *(f"#SBATCH {option}" for option in header),
         "",
-        "# shellcheck disable=SC2016,SC2329  # paths are meant literally; the traps call forward",
-        "set -uo pipefail",
+        "# shellcheck disable=SC2016,SC2054,SC2317,SC2329  # paths are meant literally; the traps call forward",
         f"workspace={shlex.quote(str(workspace.root))}",
         f"script={shlex.quote(str(job.script))}",
         f"manifest={shlex.quote(_in_workspace(job.manifest, workspace))}",
@@ -98,13 +103,17 @@ def array_script(
         f"outcome={shlex.quote(f'{_in_workspace(jobs.logs, workspace)}/{job.stage.name}')}",
         f"first_row={job.rows[0].index}",
         f"n_rows={len(job.rows)}",
-        f"rows_per_task={rows_per_task}",
+        f"rows_per_task={job.rows_per_task}",
         _SUBMIT_ITSELF,
+        # Before `set -u`, which the function `module` of some clusters does not stand.
         *(f"module load {shlex.quote(module)} || exit 1" for module in settings.modules),
-        f'scratch=$(mktemp -d "{_scratch_folder(site.scratch)}/{job.name}.XXXXXX") || exit 1',
+        "set -uo pipefail",
+        f'scratch=$(mktemp -d "{scratch_folder(site.scratch)}/{job.name}.XXXXXX") || exit 1',
         "trap 'rm -rf \"$scratch\"' EXIT",
         f"threads={settings.cpus or '${SLURM_CPUS_PER_TASK:-1}'}",
-        _venv_runtime(environment) if site.runtime == "venv" else _apptainer_runtime(job, workspace, site, settings),
+        venv_runtime(environment)
+        if site.runtime == "venv"
+        else apptainer_runtime(job.stage.service, job.manifest, job.rows, workspace, site, settings),
         _RUN_ROWS,
     ]
     return "\n".join(parts)
@@ -118,7 +127,7 @@ def launcher_script(
         f"--job-name=hum-{stage.name}-launcher",
         f"--chdir={_header_quoted(str(workspace.root))}",
         f"--output={_log_pattern(jobs, f'hum-{stage.name}-launcher_%j.out')}",
-        *_requests(JobSettings(partition=settings.partition, account=settings.account, qos=settings.qos)),
+        *requested(JobSettings(partition=settings.partition, account=settings.account, qos=settings.qos)),
         "--time=00:05:00",
     ]
     lines = [
@@ -137,7 +146,8 @@ def _in_workspace(path: Path, workspace: Workspace) -> str:
     return path.relative_to(workspace.root).as_posix() if path.is_relative_to(workspace.root) else str(path)
 
 
-def _requests(settings: JobSettings) -> list[str]:
+def requested(settings: JobSettings) -> list[str]:
+    """Return what jobs ask for as options of sbatch, each as it stands in a header."""
     options = {
         "--partition": settings.partition,
         "--account": settings.account,
@@ -164,54 +174,6 @@ def _header_quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _scratch_folder(variables: Sequence[str]) -> str:
-    folder = "/tmp"
-    for variable in reversed(variables):
-        folder = f"${{{variable}:-{folder}}}"
-    return folder
-
-
-def _venv_runtime(environment: Path) -> str:
-    return f"""\
-unset PYTHONPATH PYTHONHOME
-export PYTHONNOUSERSITE=1 TMPDIR=$scratch XDG_CACHE_HOME=$scratch MPLCONFIGDIR=$scratch NUMBA_CACHE_DIR=$scratch
-export OMP_NUM_THREADS=$threads MKL_NUM_THREADS=$threads OPENBLAS_NUM_THREADS=$threads NUMBA_NUM_THREADS=$threads
-runtime=({shlex.quote(str(environment / "bin" / "python"))})"""
-
-
-def _apptainer_runtime(job: ArrayJob, workspace: Workspace, site: SiteFile, settings: JobSettings) -> str:
-    image = workspace.resolve(site.images) / f"{job.stage.service}.sif"
-    modes = dict.fromkeys([*read_only_folders(job.rows, workspace), *map(Path, site.binds)], ",ro")
-    written = written_folders(job.rows, workspace)
-    modes |= dict.fromkeys([workspace.root, *written], "")
-    lines = [
-        # APPTAINERENV_ and not --env, whose values must not hold commas as lists of devices do.
-        "export APPTAINERENV_OMP_NUM_THREADS=$threads APPTAINERENV_MKL_NUM_THREADS=$threads",
-        "export APPTAINERENV_OPENBLAS_NUM_THREADS=$threads APPTAINERENV_NUMBA_NUM_THREADS=$threads",
-        "if [[ -n ${CUDA_VISIBLE_DEVICES:-} ]]; then",
-        "    export APPTAINERENV_CUDA_VISIBLE_DEVICES=$CUDA_VISIBLE_DEVICES",
-        "fi",
-        # Only what exists can be mounted.
-        *(f"mkdir -p {shlex.quote(str(folder))} || exit 1" for folder in written),
-        "runtime=(",
-        "    apptainer exec --cleanenv --containall --no-home",
-        *(["    --nv"] if settings.gpu else []),
-        '    --workdir "$scratch" --pwd "$workspace"',
-        # Outer folders first: what is mounted later shows.
-        *(f"    --mount {shlex.quote(_mount(path, mode))}" for path, mode in sorted(modes.items())),
-        f"    {shlex.quote(str(image))} python3",
-        ")",
-    ]
-    return "\n".join(lines)
-
-
-def _mount(path: Path, mode: str) -> str:
-    """Return the value of `--mount` (comma-separated fields, quoted as CSV) that shows a folder at its own path."""
-    line = io.StringIO()
-    csv.writer(line, quoting=csv.QUOTE_ALL, lineterminator="").writerow([f"source={path}", f"destination={path}"])
-    return f"type=bind,{line.getvalue()}{mode}"
-
-
 _SUBMIT_ITSELF = """\
 
 if [[ -z ${SLURM_ARRAY_TASK_ID:-} ]]; then
@@ -233,6 +195,16 @@ forward() {
 }
 trap 'forward USR1' USR1
 trap 'forward TERM' TERM
+
+# Arguments are the rows wanted, as 3 or 2-5; without any, all.
+is_wanted() {
+    local row=$1 range
+    shift
+    for range in "$@"; do
+        if ((row >= ${range%-*} && row <= ${range#*-})); then return 0; fi
+    done
+    (($# == 0))
+}
 
 run_row() {
     local code
@@ -259,8 +231,13 @@ record() {
 }
 
 requeue() {
-    if ((${SLURM_RESTART_COUNT:-0} < 5)); then
-        scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
+    local id=${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}
+    # Slurm is ending this job: somebody cancelled it, and a requeue would bring it back; or its time is up; or it is
+    # preempted, and Slurm requeues it.
+    if [[ $(squeue --noheader --jobs="$id" --format=%T 2>/dev/null) == COMPLETING ]]; then
+        echo "Slurm is ending this job (cancelled, preempted or out of time): not requeued from here" >&2
+    elif ((${SLURM_RESTART_COUNT:-0} < 5)); then
+        scontrol requeue "$id"
     else
         echo "stopped and requeued 5 times already: give it more time, then submit it again" >&2
     fi
@@ -272,6 +249,7 @@ last=$((first + rows_per_task))
 if ((last > first_row + n_rows)); then last=$((first_row + n_rows)); fi
 worst=0
 for ((row = first; row < last; row++)); do
+    if ! is_wanted "$row" "$@"; then continue; fi
     if [[ -n $stop_signal ]]; then requeue; fi
     run_row "$row"
     code=$?

@@ -1,4 +1,4 @@
-"""Which folders outside the workspace the rows of a job touch: what a container must be shown, and no more."""
+"""Which files and folders the rows of a job touch: what a container must be shown, and no more."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from hum_shared.layout import Workspace
 from hum_shared.manifest import Row
 
 
-def read_only_folders(rows: Iterable[Row], workspace: Workspace) -> list[Path]:
-    """Return what the rows read outside the workspace, each folder once."""
-    return _outside((text for row in rows for text in row.inputs), workspace)
+def read_paths(rows: Iterable[Row], workspace: Workspace) -> list[Path]:
+    """Return what the rows read, each once, sorted; of a pattern the folder before its first wildcard."""
+    return sorted({_before_wildcards(workspace.resolve(text)) for row in rows for text in row.inputs})
 
 
 def written_folders(rows: Iterable[Row], workspace: Workspace) -> list[Path]:
-    """Return the folders outside the workspace that the rows write to, each once."""
-    return sorted({path.parent for path in _outside((text for row in rows for text in row.outputs), workspace)})
-
-
-def _outside(texts: Iterable[str], workspace: Workspace) -> list[Path]:
-    paths = {_before_wildcards(workspace.resolve(text)) for text in texts}
-    return sorted(path for path in paths if not path.is_relative_to(workspace.root))
+    """Return the folders that the rows write to, each once, sorted: those of outputs, state and progress."""
+    folders = set[Path]()
+    for row in rows:
+        folders |= {workspace.resolve(text).parent for text in row.outputs}
+        folders |= {workspace.resolve(text) for text in row.state}
+        folders.add(workspace.progress_file(row.stage, row.task).parent)
+    return sorted(folders)
 
 
 def _before_wildcards(path: Path) -> Path:

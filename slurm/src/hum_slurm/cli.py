@@ -1,4 +1,4 @@
-"""The `hum-slurm` command line: factories that write tasks, and `run`, which executes them."""
+"""The `hum-slurm` command line: factories that write tasks, and what runs, submits, watches and repairs them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from hum_shared.config.workspace import open_workspace
 from hum_shared.errors import InputError
 from hum_shared.files import read_text
 from hum_shared.manifest import manifest_digest, read_manifest
-from hum_slurm.cluster import arrays_of, submit
+from hum_slurm import cluster
 from hum_slurm.context import open_context
+from hum_slurm.doctor import examine
 from hum_slurm.factories.benchmark import plan_benchmark
 from hum_slurm.factories.cutouts import Layer, plan_cutouts
 from hum_slurm.factories.evaluation import plan_evaluation
@@ -22,11 +23,14 @@ from hum_slurm.factories.rf import plan_rf
 from hum_slurm.factories.training import plan_training
 from hum_slurm.local import run_rows
 from hum_slurm.outcome import run_failure, summary
+from hum_slurm.pack_file import read_pack, write_pack
+from hum_slurm.packing import make_pack
 from hum_slurm.plan import Plan
 from hum_slurm.report import Report
 from hum_slurm.row_numbers import chosen_rows
 from hum_slurm.site import shipped_site_names
-from hum_slurm.stages import StageName, stage, stage_jobs
+from hum_slurm.stages import StageName, known_stage, stage, stage_jobs
+from hum_slurm.unpacking import plan_all_scripts, plan_workspace, verify
 
 app = typer.Typer(
     help="Write the tasks of every stage, and run them on this machine or on a Slurm cluster.",
@@ -129,7 +133,10 @@ def rf(
     include_deltas: Annotated[
         bool, typer.Option("--include-deltas/--no-include-deltas", help="also differences of the cepstra")
     ] = True,
-    rf_threshold: Annotated[float, typer.Option(help="selections with at least this probability are kept")] = 0.4,
+    rf_threshold: Annotated[
+        float | None,
+        typer.Option(help="keep selections with this probability; default: as the forest's card recommends, else 0.4"),
+    ] = None,
     set_name: SetName = None,
     site: SiteName = None,
     workspace: WorkspaceDir = Path(),
@@ -175,7 +182,7 @@ def run(
     set_name: SetName = None,
     workspace: WorkspaceDir = Path(),
 ) -> None:
-    """Execute a stage that its factory has written: train, predict, rf-train, evaluate, rf, cutouts or compare.
+    """Execute a stage that its factory has written: train, predict, tune, rf-train, evaluate, rf, cutouts or compare.
 
     Example: hum-slurm run predict --executor local --workers 2
     """
@@ -189,8 +196,7 @@ def run(
     if executor == "slurm":
         if only:
             raise InputError("--only works with --executor local; leave it out")
-        for answer in submit(arrays_of(jobs, digest), place):
-            print(answer)
+        cluster.submit_stages(place.root, [stage_name], set_name, chain=False, say=print)
         return
     chosen = chosen_rows(rows, only or [])
     with Report(len(chosen)) as report:
@@ -199,6 +205,138 @@ def run(
     failure = run_failure(ended, len(chosen))
     if failure is not None:
         raise failure
+
+
+@app.command()
+def submit(
+    stages: Annotated[list[str], typer.Argument(metavar="STAGE...", help="in the order in which they run")],
+    chain: Annotated[bool, typer.Option("--chain", help="each stage after the one before")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print what would be submitted; submit nothing")] = False,
+    set_name: SetName = None,
+    workspace: WorkspaceDir = Path(),
+) -> None:
+    """Hand stages to Slurm: train, predict, tune, rf-train, evaluate, rf, cutouts, compare.
+
+    A stage that is not written yet is written first, by its factory with the arguments of workspace.toml. What is
+    written already is submitted as it is.
+
+    Example: hum-slurm submit train predict evaluate rf --chain --dry-run
+    """
+    names = [known_stage(text) for text in stages]
+    cluster.submit_stages(workspace, names, set_name, chain=chain, dry_run=dry_run, say=print)
+
+
+@app.command()
+def status(
+    json_output: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+    workspace: WorkspaceDir = Path(),
+) -> None:
+    """Show how the tasks of every stage stand, and what went wrong where.
+
+    Example: hum-slurm status --json
+    """
+    cluster.show_status(workspace, json_output=json_output, say=print)
+
+
+@app.command()
+def retry_failed(
+    stage_name: Annotated[StageName, typer.Argument(metavar="STAGE", help="one of the stages, see hum-slurm submit")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print what would be submitted; submit nothing")] = False,
+    set_name: SetName = None,
+    workspace: WorkspaceDir = Path(),
+) -> None:
+    """Submit the tasks of a stage again that have no complete output.
+
+    Tasks that ended 2 or 3 only once something they read has changed. Twice the memory after a task ran out of it,
+    twice the time likewise.
+
+    Example: hum-slurm retry-failed predict
+    """
+    cluster.retry_stage(workspace, stage_name, set_name, dry_run=dry_run, say=print)
+
+
+@app.command("serve-status")
+def serve_status_command(
+    host: Annotated[str, typer.Option(help="address to listen on; any but a loopback one needs --token-file")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one")] = 8642,
+    token_file: Annotated[
+        Path | None, typer.Option(help="file with the token that every request must carry then")
+    ] = None,
+    workspace: WorkspaceDir = Path(),
+) -> None:
+    """Show the workspace's stages, tasks and runs in a browser: a page, JSON, events and Prometheus text.
+
+    Example: hum-slurm serve-status --port 8642
+    """
+    from hum_slurm.serve_status import serve_status
+
+    serve_status(workspace, host=host, port=port, token_file=token_file)
+
+
+@app.command()
+def doctor(
+    site: SiteName = None,
+    test_job: Annotated[bool, typer.Option("--test-job/--no-test-job", help="run a job of one task")] = True,
+    workspace: WorkspaceDir = Path(),
+) -> None:
+    """Check site file, cluster, images, space and inputs, and run a test job; says what to mend.
+
+    Example: hum-slurm doctor --site gwdg.toml
+    """
+    found = []
+    for finding in examine(open_context(workspace, site), test_job=test_job):
+        found.append(finding)
+        print(f"{finding.state:<8} {finding.text}", flush=True)
+    problems = [finding.text for finding in found if finding.state == "problem"]
+    if problems:
+        raise InputError(f"{len(problems)} problems; the first: {problems[0]}")
+
+
+@app.command()
+def pack(
+    out: Annotated[Path, typer.Option(help="the file to write, for example runs.tar.gz")],
+    workspace: WorkspaceDir = Path(),
+) -> None:
+    """Collect what repeats the runs elsewhere: settings, cfgs, tasks, and digests of inputs, models and images.
+
+    Recordings, models and images themselves are not packed.
+
+    Example: hum-slurm pack --out runs.tar.gz
+    """
+    packed = make_pack(open_context(workspace))
+    write_pack(out, packed)
+    about = packed.description
+    print(
+        f"{out}: {len(about.files)} files of {len(about.stages)} stages; digests of {len(about.inputs)} inputs, "
+        f"{len(about.models)} models, {len(about.images)} images and {len(about.results)} results"
+    )
+
+
+@app.command()
+def unpack(
+    file: Annotated[Path, typer.Argument(help="what hum-slurm pack wrote")],
+    site: Annotated[str, typer.Option(help=f"{', '.join(shipped_site_names())} or a .toml file")],
+    workspace: WorkspaceDir = Path(),
+) -> None:
+    """Recreate a packed workspace for a site, and check inputs, models, images and results against the pack.
+
+    Run it again once the inputs are copied, and once more when all has run, to compare the results.
+
+    Example: hum-slurm unpack runs.tar.gz --site gwdg.toml --workspace repeated
+    """
+    packed = read_pack(file)
+    plan_workspace(packed, open_context(workspace, site)).write()
+    context = open_context(workspace, site)
+    changed = plan_all_scripts(packed, context).write()
+    print(f"{context.workspace.root}: {len(packed.files)} files of the pack, {len(changed)} batch scripts written")
+    problems = []
+    for remark in verify(packed, context):
+        print(f"{remark.state:<8} {remark.text}", flush=True)
+        problems += [remark.text] if remark.state == "problem" else []
+    if problems:
+        raise InputError(f"not the same as what was packed: {problems[0]}")
 
 
 def _write(plan: Plan) -> None:

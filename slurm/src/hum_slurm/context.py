@@ -11,7 +11,11 @@ from hum_shared.config.workspace import WorkspaceSettings, format_settings, open
 from hum_shared.errors import InputError
 from hum_shared.layout import Benchmark, Workspace
 from hum_slurm.plan import Plan
+from hum_slurm.programs import ask, is_installed
 from hum_slurm.site import Site, read_site
+from hum_slurm.slurm_config import max_array_size, parse_config
+
+_USUAL_MAX_ARRAY_SIZE = 1001
 
 _SET_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
@@ -44,6 +48,15 @@ class Context:
             return Path(os.path.normpath(Path.cwd() / flag))
         text = flag or setting
         return None if text is None else self.workspace.resolve(text)
+
+    def max_array_size(self) -> int:
+        """Return the site's MaxArraySize: what its file says, else the cluster, else (no cluster here) 1001."""
+        if self.site.file.max_array_size is not None:
+            return self.site.file.max_array_size
+        if not is_installed("scontrol"):
+            return _USUAL_MAX_ARRAY_SIZE
+        answer = ask("scontrol", "show", "config")
+        return max_array_size(parse_config(answer.output)) if answer.exit_code == 0 else _USUAL_MAX_ARRAY_SIZE
 
     def start_plan(self) -> Plan:
         """Return a plan that first makes the folder a workspace, if it is none yet."""

@@ -31,6 +31,10 @@ class KnownModel:
         How it was or will be trained; None when neither a training cfg nor a card says.
     torchscript
         Whether the file is, or will be, TorchScript.
+    corpus_index
+        The ground truth of the recordings it is trained on, where the training scores them out of tape; else None.
+    dense
+        Whether it scores frames: windows and hops of variants then make no difference to its scores.
     """
 
     name: str
@@ -38,6 +42,8 @@ class KnownModel:
     sequence_ms: int | None
     min_max_norm: bool | None
     torchscript: bool
+    corpus_index: str | None = None
+    dense: bool = False
 
 
 def known_models(workspace: Workspace) -> list[KnownModel]:
@@ -78,12 +84,25 @@ def _known_model(workspace: Workspace, name: str, file: str) -> KnownModel:
     path = workspace.resolve(file)
     cfg_path, card_path = workspace.training_cfg(name), path.with_name(CARD_FILE)
     # The training cfg goes first: the model that lies there may be about to be trained anew by it.
+    truth: str | None = None
     if cfg_path.is_file():
         cfg = read_cfg(cfg_path, TrainingCfg)
+        truth = cfg.corpus_index if cfg.recipe == "frames" else None  # the other recipes score no tapes
         torchscript = is_torchscript(path) if path.is_file() else cfg.jit_save
-        return KnownModel(name, file, cfg.sequence_len, cfg.min_max_norm, torchscript)
+        if cfg.recipe == "frames":
+            return KnownModel(name, file, None, None, torchscript=False, corpus_index=truth, dense=True)
+        if "sequence_len" not in cfg.left_to_data:
+            return KnownModel(name, file, cfg.sequence_len, cfg.min_max_norm, torchscript, truth)
     options = _card_options(card_path) if card_path.is_file() else {}
-    return KnownModel(name, file, options.get("sequence_len_ms"), options.get("min_max_norm"), is_torchscript(path))
+    return KnownModel(
+        name,
+        file,
+        options.get("sequence_len_ms"),
+        options.get("min_max_norm"),
+        is_torchscript(path),
+        truth,
+        dense="background_s" in options and "sequence_len_ms" not in options,
+    )
 
 
 def _card_options(path: Path) -> dict[str, Any]:

@@ -55,7 +55,9 @@ class SiteFile(_Part):
         description="variables that may name a node's scratch folder; the first that is set counts, else /tmp",
     )
     binds: list[_Line] = Field(default_factory=list, description="further folders that tasks read, absolute")
-    max_array_size: int = Field(1001, ge=2, description="MaxArraySize; beyond it one array index takes several rows")
+    max_array_size: int | None = Field(
+        None, ge=2, description="at most that of the cluster, which is asked when this is unset; else 1001"
+    )
     roots: dict[RootName, _Line] = Field(default_factory=dict, description="copied into a new workspace.toml")
     job: JobSettings = Field(JobSettings(), description="holds for every stage")
     stages: dict[StageName, JobSettings] = Field(default_factory=dict, description="what differs for a stage")

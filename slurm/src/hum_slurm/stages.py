@@ -8,7 +8,7 @@ from typing import Literal
 from hum_shared.errors import InputError
 from hum_shared.layout import Jobs, Workspace
 
-StageName = Literal["train", "predict", "rf-train", "evaluate", "rf", "cutouts", "compare"]
+StageName = Literal["train", "predict", "tune", "rf-train", "evaluate", "rf", "cutouts", "compare"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ _ALL: dict[StageName, Stage] = {
     for stage in (
         Stage("train", "trainer", "training"),
         Stage("predict", "predictor", "benchmark"),
+        Stage("tune", "evaluator", "benchmark"),
         Stage("rf-train", "rf_filter", "benchmark"),
         Stage("evaluate", "evaluator", "evaluation"),
         Stage("rf", "rf_filter", "rf"),
@@ -42,6 +43,23 @@ _ALL: dict[StageName, Stage] = {
         Stage("compare", "evaluator", "benchmark"),
     )
 }
+
+
+STAGE_NAMES: tuple[StageName, ...] = tuple(_ALL)
+
+
+def known_stage(text: str) -> StageName:
+    """Return `text` as the name of a stage.
+
+    Raises
+    ------
+    InputError
+        When there is no such stage; lists them.
+    """
+    for name in STAGE_NAMES:
+        if name == text:
+            return name
+    raise InputError(f"no stage {text!r}; the stages are {', '.join(STAGE_NAMES)}")
 
 
 def stage(name: StageName) -> Stage:

@@ -11,8 +11,9 @@ from torch import nn
 
 from hum_shared.errors import ModelError
 from hum_shared.model.front_end import DataOpts
-from hum_shared.model.model_file import load_model, save_model, save_script
+from hum_shared.model.model_file import load_model, save_model
 from hum_shared.model.network import build_network
+from hum_shared.model.script_file import save_script
 from support import stand_in_model
 
 

@@ -9,12 +9,15 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from hum_evaluator.compare import LAYERS, Rules, Unknown, compare, write_rows
+from hum_evaluator import cli_results
+from hum_evaluator.compare import LAYERS, Rules, Unknown, compare
+from hum_evaluator.csv_tables import write_paired, write_rows
 from hum_evaluator.cutouts import cut
 from hum_evaluator.run import evaluate
-from hum_evaluator.summary import summary
-from hum_shared.command import dashed_options, run_command
+from hum_evaluator.summary import leakage_line, summary, tuning_summary
+from hum_evaluator.tune import tune
 from hum_shared.matching import Matching
+from hum_shared.status.task import own_status
 from hum_shared.stopping import StopRequest
 
 app = typer.Typer(
@@ -26,15 +29,20 @@ app = typer.Typer(
 )
 
 ProgressFile = Annotated[Path | None, typer.Option(help="Keep the progress in this JSON file.")]
+StatusPort = Annotated[
+    int | None, typer.Option(min=0, max=65535, help="Show the status at this port of 127.0.0.1; 0: a free one.")
+]
 
 
 @app.command("run", epilog="Example: hum-evaluator run BENCHMARK/cfg/v1_random/len400_hop050_th90/eval.cfg")
 def run_command_line(
     cfg: Annotated[Path, typer.Argument(help="An eval.cfg.")],
     progress_file: ProgressFile = None,
+    status_port: StatusPort = None,
 ) -> None:
     """Decode all score tracks of a run into annotation tables and an index."""
-    done = evaluate(cfg, progress_file, StopRequest().install())
+    with own_status(status_port, cfg, progress_file) as kept_in:
+        done = evaluate(cfg, kept_in, StopRequest().install())
     for note in done.notes:
         print(f"note: {note}", file=sys.stderr)
     if done.up_to_date:
@@ -53,6 +61,9 @@ def compare_command_line(
     runs: Annotated[Path, typer.Option(help="Folder of <model>/<variant>/ runs.")],
     out: Annotated[Path, typer.Option(help="CSV with one row per run and layer.")],
     per_tape_out: Annotated[Path, typer.Option(help="CSV with one row per run, layer and tape.")],
+    paired_out: Annotated[
+        Path | None, typer.Option(help="CSV of the differences between runs; default: not written.")
+    ] = None,
     iou: Annotated[float, typer.Option(help="Intersection over union that a match needs.")] = 0.40,
     layer: Annotated[Literal["evaluation", "postrf", "both"], typer.Option(help="Which predictions.")] = "both",
     matching: Annotated[
@@ -81,9 +92,39 @@ def compare_command_line(
         print(f"note: {note}", file=sys.stderr)
     write_rows(out, found.runs, per_tape=False)
     write_rows(per_tape_out, found.tapes, per_tape=True)
+    if paired_out is not None:
+        write_paired(paired_out, found.paired)
     # Names must not be cut where the table goes to a file: only a terminal has a width.
     Console(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False).print(summary(found.runs))
     print(f"{len(found.runs)} rows: {out}; per tape: {per_tape_out}")
+    print(leakage_line(found))
+
+
+@app.command(
+    "tune",
+    epilog="Example: hum-evaluator tune --gt data/training_corpus_v1/corpus_index.json"
+    " --scores TRAINING/runs/models/v1/out_of_tape --out TRAINING/runs/models/v1/models/decoder.json",
+)
+def tune_command_line(
+    gt: Annotated[Path, typer.Option(help="corpus_index.json of the scored recordings.")],
+    scores: Annotated[Path, typer.Option(help="Score tracks of tapes the network was not trained on.")],
+    decoder: Annotated[
+        Literal["all", "hysteresis", "peak", "change", "union"], typer.Option(help="One decoder, or all.")
+    ] = "all",
+    out: Annotated[Path | None, typer.Option(help="Default: decoder.json beside the score tracks.")] = None,
+    progress_file: ProgressFile = None,
+) -> None:
+    """Search the decoder settings that find the calls best, and write them as decoder.json."""
+    done = tune(gt, scores, decoder, out, progress_file, StopRequest().install())
+    for warning in done.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if done.up_to_date:
+        print(f"nothing to do: {done.file} is up to date")
+        return
+    Console(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False).print(
+        tuning_summary(done.content)
+    )
+    print(f"best: {done.content.best}; settings of all: {done.file}")
 
 
 @app.command(
@@ -108,6 +149,4 @@ def cutouts_command_line(
         print(f"{done.n_new} cutouts written, {done.n_kept} were there already: {done.folder}")
 
 
-def main() -> None:
-    """Run the command line and exit with the pipeline's exit codes."""
-    sys.exit(run_command(lambda: app(dashed_options(sys.argv[1:]))))
+app.add_typer(cli_results.app)

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from hum_evaluator.metrics import RUN_COLUMNS, TAPE_COLUMNS, Outcome, Row, outcome, run_row, tape_row
+import numpy as np
+
+from hum_evaluator.bootstrap import Counts, by_tape, drawn
+from hum_evaluator.leakage import Certificate, certify, source_of_forest, sources_of_model
+from hum_evaluator.metrics import (
+    Row,
+    outcome,
+    run_row,
+    tape_row,
+)
+from hum_evaluator.pairing import Scored, paired_rows
+from hum_evaluator.scorecard import Tape, block_counts, confidence_of, interval_columns, more_columns
 from hum_evaluator.truth import GroundTruth, read_truth, tape_of
+from hum_shared.config.workspace import workspace_of
 from hum_shared.errors import InputError
-from hum_shared.files import write_text
-from hum_shared.index import PredictionEntry, PredictionIndex, read_index
-from hum_shared.intervals import as_intervals
+from hum_shared.index import PredictionEntry, PredictionIndex, RecordingInfo, read_index
+from hum_shared.intervals import Intervals, as_intervals, merged
+from hum_shared.layout import Workspace
 from hum_shared.matching import Matching
 from hum_shared.progress import track
 
 LAYERS = ("evaluation", "postrf")
 Unknown = Literal["count", "ignore", "error"]
 
-_RUN_KEYS = ("model", "variant", "layer")
 _NAMED_AT_MOST = 5
 
 
@@ -65,9 +74,13 @@ class Comparison:
     Attributes
     ----------
     runs
-        One row per run and layer: `RUN_COLUMNS`, model, variant, layer.
+        One row per run and layer: `RUN_COLUMNS`, model, variant, layer, `MORE_RUN_COLUMNS`.
     tapes
-        One row per run, layer and tape: `TAPE_COLUMNS`, tape, model, variant, layer.
+        One row per run, layer and tape: `TAPE_COLUMNS`, tape, model, variant, layer, `MORE_TAPE_COLUMNS`.
+    paired
+        Differences between runs: `PAIRED_COLUMNS`.
+    certificates
+        (model, layer) → what is known of the data behind it; a leak also stands in `warnings`.
     warnings
         One line each; an error with `strict`.
     notes
@@ -76,6 +89,8 @@ class Comparison:
 
     runs: list[Row] = field(default_factory=list)
     tapes: list[Row] = field(default_factory=list)
+    paired: list[Row] = field(default_factory=list)
+    certificates: dict[tuple[str, str], Certificate] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -98,6 +113,8 @@ def compare(gt_file: Path, runs_dir: Path, rules: Rules, progress_file: Path | N
     folders = _run_folders(runs_dir)
     found = Comparison()
     refusals: list[str] = []
+    scored: list[Scored] = []
+    workspace = workspace_of(runs_dir / "run")
     absent: dict[str, list[str]] = {layer: [] for layer in rules.layers}
     with track("compare", "metrics", "runs", len(folders), progress_file) as progress:
         for folder in folders:
@@ -110,7 +127,9 @@ def compare(gt_file: Path, runs_dir: Path, rules: Rules, progress_file: Path | N
                 if layer in present:
                     index = read_index(indexes[layer], PredictionIndex)
                     keys: Row = {"model": folder.parent.name, "variant": folder.name, "layer": layer}
-                    _add_run(found, refusals, index, keys, truth, rules)
+                    added = _add_run(found, refusals, index, keys, truth, rules)
+                    scored.append(Scored(folder.parent.name, folder.name, layer, *added))
+                    _certify(found, index, folder.parent.name, layer, truth, workspace)
                 elif present:
                     absent[layer].append(name)
             progress.advance(1)
@@ -119,6 +138,7 @@ def compare(gt_file: Path, runs_dir: Path, rules: Rules, progress_file: Path | N
                 f"{runs_dir}: no index to compare; looked for <model>/<variant>/{{{','.join(rules.layers)}}}/index.json"
                 f" in {len(folders)} runs. Run hum-evaluator run (and hum-rf-filter run) first."
             )
+        found.paired = paired_rows(scored)
         found.notes += [f"no {layer} index, layer left out: {_some(runs)}" for layer, runs in absent.items() if runs]
         if rules.strict:
             refusals += found.warnings
@@ -128,8 +148,12 @@ def compare(gt_file: Path, runs_dir: Path, rules: Rules, progress_file: Path | N
 
 
 def compare_run(
-    truth: GroundTruth, predicted: Sequence[PredictionEntry], tapes: Sequence[str], rules: Rules
-) -> dict[str, Outcome]:
+    truth: GroundTruth,
+    predicted: Sequence[PredictionEntry],
+    tapes: Sequence[str],
+    rules: Rules,
+    scored: Sequence[RecordingInfo] | None = None,
+) -> dict[str, Tape]:
     """Match the predictions of one run to the ground truth, tape by tape.
 
     Parameters
@@ -138,37 +162,43 @@ def compare_run(
         Selections; those of the noise class are no predictions and are left out.
     tapes
         Tapes that count even when nothing was predicted on them.
+    scored
+        Recordings that were scored, for the hours; None where unknown.
 
     Returns
     -------
     dict
-        Tape → outcome, sorted by tape.
+        Tape → how calls and detections meet, sorted by tape.
     """
-    by_tape: dict[str, list[tuple[float, float]]] = {tape: [] for tape in tapes}
+    by_tape: dict[str, list[tuple[float, float, float]]] = {tape: [] for tape in tapes}
     for entry in predicted:
         if (entry.label or "").lower() != "noise":
-            by_tape.setdefault(tape_of(entry), []).append(entry.tape_interval_s())
+            by_tape.setdefault(tape_of(entry), []).append((*entry.tape_interval_s(), confidence_of(entry)))
+    heard: dict[str, list[tuple[float, float]]] = {}
+    for recording in scored or ():
+        stretch = (recording.offset_s, recording.offset_s + recording.dur_s)
+        heard.setdefault(recording.tape, []).append(stretch)
     return {
-        tape: outcome(
-            truth.intervals(tape), truth.qualities(tape), as_intervals(by_tape[tape]), rules.min_iou, rules.matching
+        tape: _tape(
+            truth, tape, by_tape[tape], None if scored is None else merged(as_intervals(heard.get(tape, ()))), rules
         )
         for tape in sorted(by_tape)
     }
 
 
-def write_rows(path: Path, rows: Sequence[Row], *, per_tape: bool) -> None:
-    """Write rows as CSV; None is an empty cell, numbers are rounded to 10 decimals."""
-    columns = (*TAPE_COLUMNS, "tape", *_RUN_KEYS) if per_tape else (*RUN_COLUMNS, *_RUN_KEYS)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(row[column]) for column in columns] for row in rows)
-    write_text(path, text.getvalue())
+def _tape(
+    truth: GroundTruth, tape: str, found: Sequence[tuple[float, float, float]], heard: Intervals | None, rules: Rules
+) -> Tape:
+    rows = np.array(sorted(found), dtype=np.float64).reshape(-1, 3)
+    calls, detections = truth.intervals(tape), rows[:, :2]
+    result = outcome(calls, truth.qualities(tape), detections, rules.min_iou, rules.matching)
+    return Tape(calls, detections, rows[:, 2], result, heard)
 
 
 def _add_run(
     found: Comparison, refusals: list[str], index: PredictionIndex, keys: Row, truth: GroundTruth, rules: Rules
-) -> None:
+) -> tuple[float, Counts]:
+    """Add the rows of one run and layer; return its F1, and its counts by tape or block."""
     name = f"{keys['model']}/{keys['variant']} {keys['layer']}"
     scored = index.meta.recordings
     never = truth.never_scored(scored) if scored is not None else []
@@ -193,9 +223,41 @@ def _add_run(
     tapes = truth.tapes
     if rules.unknown == "count":
         tapes |= {recording.tape for recording in scored or ()}
-    outcomes = compare_run(truth, predicted, sorted(tapes), rules)
-    found.runs.append({**run_row(list(outcomes.values())), **keys})
-    found.tapes += [{**tape_row(result), "tape": tape, **keys} for tape, result in outcomes.items()]
+    if scored is not None and rules.unknown == "ignore":
+        scored = [recording for recording in scored if truth.covers(recording)]
+    met = compare_run(truth, predicted, sorted(tapes), rules, scored)
+    counts = block_counts(met, rules.min_iou, rules.matching)
+    if drawn(counts) == "tape":
+        counts = by_tape(counts)  # blocks of many tapes would fill the memory
+    row = run_row([tape.result for tape in met.values()])
+    more = more_columns(list(met.values()), rules.min_iou, rules.matching)
+    found.runs.append({**row, **keys, **more, **interval_columns(counts)})
+    found.tapes += [
+        {**tape_row(tape.result), "tape": name, **keys, **more_columns([tape], rules.min_iou, rules.matching)}
+        for name, tape in met.items()
+    ]
+    return float(row["f1"] or 0), counts
+
+
+def _certify(
+    found: Comparison, index: PredictionIndex, model: str, layer: str, truth: GroundTruth, workspace: Workspace
+) -> None:
+    """Add the certificate of a model's layer, once, and its leaks as warnings."""
+    if (model, layer) in found.certificates:
+        return
+    sources, missing = sources_of_model(workspace.model_folder(model))
+    forest = (index.meta.model_extra or {}).get("rf_model")
+    if layer == "postrf" and isinstance(forest, str):
+        more_sources, more_missing = source_of_forest(workspace.resolve(forest))
+        sources, missing = [*sources, *more_sources], [*missing, *more_missing]
+    scored = index.meta.recordings or truth.recordings
+    if scored is None:
+        scored = [RecordingInfo(name=tape, tape=tape, offset_s=0, dur_s=0) for tape in sorted(truth.tapes)]
+    certificate = certify(scored, sources, missing)
+    found.certificates[model, layer] = certificate
+    for line in certificate.lines:
+        if (warning := f"{model}: {line}") not in found.warnings:
+            found.warnings.append(warning)
 
 
 def _run_folders(runs_dir: Path) -> list[Path]:
@@ -216,9 +278,3 @@ def _run_folders(runs_dir: Path) -> list[Path]:
 def _some(items: Sequence[str]) -> str:
     more = f" and {len(items) - _NAMED_AT_MOST} more" if len(items) > _NAMED_AT_MOST else ""
     return ", ".join(items[:_NAMED_AT_MOST]) + more
-
-
-def _cell(value: float | int | str | None) -> str:
-    if value is None:
-        return ""
-    return repr(round(value, 10)) if isinstance(value, float) else str(value)

@@ -15,8 +15,9 @@ from hum_shared.audio import probe, read_frames, write_wav
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.prediction import PredictionCfg
 from hum_shared.config.workspace import workspace_of
-from hum_shared.errors import AudioError, HumError, InputError, PartialFailure
-from hum_shared.files import atomic_path, write_json
+from hum_shared.errors import AudioError, HumError, InputError
+from hum_shared.failures import settle_failures
+from hum_shared.files import atomic_path
 from hum_shared.index import PredictionEntry, PredictionIndex, read_index
 from hum_shared.layout import TABLE_SUFFIX, Benchmark
 from hum_shared.progress import track
@@ -85,7 +86,7 @@ def cut(
     for entry in index.entries:
         stem = _stem_of(entry)
         wanted.setdefault((stem, entry.recording), {})[folder / cutout_name(stem, entry)] = entry
-    recordings = RecordingFolder(audio_dir or _scored_folder(run_root))
+    recordings = RecordingFolder(audio_dir or scored_folder(run_root))
     n_new = n_kept = 0
     failures: dict[str, str] = {}
     task = f"{run_root.absolute().parent.name}/{run_root.absolute().name}"
@@ -103,13 +104,7 @@ def cut(
                 failures[recording or stem] = str(error)
             progress.advance(len(cutouts))
         failures_file = folder / "failures.json"
-        if failures:
-            write_json(failures_file, failures)
-            named = "; ".join(f"{name}: {reason}" for name, reason in list(failures.items())[:3])
-            raise PartialFailure(
-                f"{len(failures)} of {len(wanted)} recordings failed (all in {failures_file}): {named}"
-            )
-        failures_file.unlink(missing_ok=True)
+        settle_failures(failures_file, failures, len(wanted))
         if n_new == 0:
             progress.advance(0, f"nothing to do: all {n_kept} cutouts are in {folder}")
     return Cutouts(folder, n_new, n_kept)
@@ -157,7 +152,7 @@ def _stem_of(entry: PredictionEntry) -> str:
     return names.recording_stem(entry.recording or entry.tape)
 
 
-def _scored_folder(run_root: Path) -> Path:
+def scored_folder(run_root: Path) -> Path:
     """Return the folder of the recordings that a run was predicted on, as its prediction cfg says."""
     run = run_root.absolute()
     cfg_file = Benchmark(run.parent.parent.parent).cfg(run.parent.name, run.name, "predict")

@@ -26,6 +26,28 @@ TAPE_COLUMNS = (
     *(f"recall_q{quality}" for quality in QUALITIES),
 )
 RUN_COLUMNS = (*TAPE_COLUMNS, "pearson_calls", "spearman_calls")
+OTHER_IOUS = (0.3, 0.5, 0.7)
+RATES = ("precision", "recall", "f1")
+MORE_TAPE_COLUMNS = (
+    *(f"{rate}_iou{round(iou * 100)}" for iou in OTHER_IOUS for rate in RATES),
+    *(f"{rate}_collar" for rate in RATES),
+    "average_precision",
+    "fa_per_hour_r80",
+    "psds",
+    "median_dstart_ms",
+    "median_dend_ms",
+    "bias_onset_ms",
+    "bias_offset_ms",
+    "hours",
+    "gt_per_hour",
+    "pred_per_hour",
+)
+"""Columns behind those of `TAPE_COLUMNS`; see :mod:`hum_evaluator.scorecard`."""
+MORE_RUN_COLUMNS = (
+    *MORE_TAPE_COLUMNS,
+    *(f"{rate}_{end}" for rate in RATES for end in ("low", "high")),
+    "interval_by",
+)
 
 Row = dict[str, float | int | str | None]
 
@@ -38,23 +60,33 @@ class Outcome:
     ----------
     n_gt, n_pred
         True calls and detections.
-    dstart_ms, dend_ms
-        Absolute errors of start and end of the matched pairs, shape (tp,).
+    onset_ms, offset_ms
+        Signed errors of start and end of the matched pairs, shape (tp,); above 0 where the detection is late.
     calls, found
         Quality → true calls, and → how many of them were found.
     """
 
     n_gt: int
     n_pred: int
-    dstart_ms: NDArray[np.float64]
-    dend_ms: NDArray[np.float64]
+    onset_ms: NDArray[np.float64]
+    offset_ms: NDArray[np.float64]
     calls: Mapping[int, int]
     found: Mapping[int, int]
 
     @property
     def tp(self) -> int:
         """Matched pairs."""
-        return len(self.dstart_ms)
+        return len(self.onset_ms)
+
+    @property
+    def dstart_ms(self) -> NDArray[np.float64]:
+        """Absolute errors of start, shape (tp,)."""
+        return np.abs(self.onset_ms)
+
+    @property
+    def dend_ms(self) -> NDArray[np.float64]:
+        """Absolute errors of end, shape (tp,)."""
+        return np.abs(self.offset_ms)
 
 
 def outcome(
@@ -73,13 +105,13 @@ def outcome(
     """
     by_time = np.lexsort((detections[:, 1], detections[:, 0]))  # ties of the greedy matching go to the earlier one
     i, j = match(calls, detections[by_time], min_iou, matching)
-    error_ms = np.abs(calls[i] - detections[by_time][j]) * 1000
+    error_ms = (detections[by_time][j] - calls[i]) * 1000
     found = [qualities[row] for row in i.tolist()]
     return Outcome(
         n_gt=len(calls),
         n_pred=len(detections),
-        dstart_ms=error_ms[:, 0],
-        dend_ms=error_ms[:, 1],
+        onset_ms=error_ms[:, 0],
+        offset_ms=error_ms[:, 1],
         calls={quality: list(qualities).count(quality) for quality in QUALITIES},
         found={quality: found.count(quality) for quality in QUALITIES},
     )
@@ -90,8 +122,8 @@ def pooled(outcomes: Sequence[Outcome]) -> Outcome:
     return Outcome(
         n_gt=sum(part.n_gt for part in outcomes),
         n_pred=sum(part.n_pred for part in outcomes),
-        dstart_ms=np.concatenate([np.empty(0), *(part.dstart_ms for part in outcomes)]),
-        dend_ms=np.concatenate([np.empty(0), *(part.dend_ms for part in outcomes)]),
+        onset_ms=np.concatenate([np.empty(0), *(part.onset_ms for part in outcomes)]),
+        offset_ms=np.concatenate([np.empty(0), *(part.offset_ms for part in outcomes)]),
         calls={quality: sum(part.calls[quality] for part in outcomes) for quality in QUALITIES},
         found={quality: sum(part.found[quality] for part in outcomes) for quality in QUALITIES},
     )
@@ -110,15 +142,22 @@ def tape_row(result: Outcome) -> Row:
         "tp": tp,
         "fp": result.n_pred - tp,
         "fn": result.n_gt - tp,
-        "precision": tp / result.n_pred if result.n_pred else 0.0,
-        "recall": tp / result.n_gt if result.n_gt else 0.0,
-        "f1": 2 * tp / (result.n_pred + result.n_gt) if tp else 0.0,
+        **rates(tp, result.n_pred, result.n_gt),
         "mean_dstart_ms": float(result.dstart_ms.mean()) if tp else None,
         "mean_dend_ms": float(result.dend_ms.mean()) if tp else None,
         **{
             f"recall_q{quality}": result.found[quality] / result.calls[quality] if result.calls[quality] else None
             for quality in QUALITIES
         },
+    }
+
+
+def rates(tp: int, n_pred: int, n_gt: int, ending: str = "") -> Row:
+    """Return precision, recall and F1 by column name; 0 where nothing can be counted."""
+    return {
+        f"precision{ending}": tp / n_pred if n_pred else 0.0,
+        f"recall{ending}": tp / n_gt if n_gt else 0.0,
+        f"f1{ending}": 2 * tp / (n_pred + n_gt) if tp else 0.0,
     }
 
 

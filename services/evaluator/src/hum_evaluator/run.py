@@ -9,13 +9,17 @@ from pathlib import Path
 import numpy as np
 
 import hum_shared
+from hum_evaluator.export import are_there, write_exports
+from hum_evaluator.export.rows import selections_of
 from hum_evaluator.tracks import Prediction, Source, find_sources, read_prediction
 from hum_shared.config.cfg import read_cfg
+from hum_shared.config.decoding import DecoderSettings, read_decoder_file
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.config.workspace import workspace_of
-from hum_shared.decoders import DECODERS, Selections, noise_between
-from hum_shared.errors import HumError, InputError, PartialFailure
-from hum_shared.files import sha256_file, write_json
+from hum_shared.decoders import Selections, decode, noise_between
+from hum_shared.errors import HumError, InputError
+from hum_shared.failures import settle_failures
+from hum_shared.files import sha256_file, sha256_json
 from hum_shared.index import (
     PredictionEntry,
     PredictionIndex,
@@ -24,7 +28,7 @@ from hum_shared.index import (
     read_index,
     write_index,
 )
-from hum_shared.layout import TABLE_SUFFIX, table_file
+from hum_shared.layout import TABLE_SUFFIX, Workspace, table_file
 from hum_shared.progress import track
 from hum_shared.provenance import collect, utc_now
 from hum_shared.selections import Selection, write_selections
@@ -88,6 +92,8 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
     scores_dir = workspace.resolve(cfg.scores_dir) if cfg.scores_dir else prediction_dir
     if cfg.scores_dir and not scores_dir.is_dir():
         raise InputError(f"{cfg_file}: scores_dir {scores_dir} does not exist. Run hum-predictor first, or correct it.")
+    settings = _decoder_settings(cfg, workspace, cfg_file)
+    settings_sha256 = sha256_json({"decoder": settings.model_dump(), "noise_in_anno": cfg.noise_in_anno})
     run = tables.parent.parent
     index_file, failures_file = tables.parent / "index.json", tables.parent / "failures.json"
 
@@ -95,7 +101,11 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
         sources, failures = find_sources(scores_dir, prediction_dir)
         progress.total = len(sources)
         inputs = {source.path.name: sha256_file(source.path) for source in sources}
-        done = None if failures or failures_file.exists() else _finished(index_file, tables, cfg, sources, inputs)
+        done = (
+            None
+            if failures or failures_file.exists() or not are_there(cfg.exports, tables.parent / "export")
+            else _finished(index_file, tables, settings_sha256, sources, inputs)
+        )
         if done is not None:
             progress.advance(len(sources), f"nothing to do: {index_file} is up to date")
             return Evaluation(index_file, len(done.meta.recordings or []), len(done.entries), up_to_date=True)
@@ -115,7 +125,7 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
                 progress.advance(1)
                 continue
             table = table_file(tables, source.recording)
-            found = DECODERS[cfg.decoder](prediction.windows, cfg.threshold)
+            found = decode(prediction.windows, settings)
             write_selections(table, table_rows(prediction, found, cfg.noise_in_anno))
             recordings.append(prediction.recording)
             pred_path = table.relative_to(run).as_posix()
@@ -123,13 +133,10 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
             notes += prediction.notes
             progress.advance(1)
         _remove_stale(tables, recordings)
-        write_index(index_file, _index(cfg, recordings, entries, inputs))
-        if failures:
-            write_json(failures_file, dict(sorted(failures.items())))
-            named = "; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items())[:3])
-            n_all = len(failures) + len(recordings)
-            raise PartialFailure(f"{len(failures)} of {n_all} recordings failed (all in {failures_file}): {named}")
-        failures_file.unlink(missing_ok=True)
+        index = _index(settings, settings_sha256, recordings, entries, inputs)
+        write_exports(selections_of(run, "evaluation", index), cfg.exports, tables.parent / "export")
+        write_index(index_file, index)
+        settle_failures(failures_file, failures, len(failures) + len(recordings))
         return Evaluation(index_file, len(recordings), len(entries), up_to_date=False, notes=tuple(notes))
 
 
@@ -176,14 +183,16 @@ def index_entries(prediction: Prediction, found: Selections, pred_path: str, fir
             label=prediction.classes[class_index],
             cnn_logit_mean=logit,
             score_max=None if np.isnan(score) else score,
+            confidence=None if np.isnan(sure) else round(sure, 6),
         )
-        for uid, (start_s, end_s, class_index, logit, score) in enumerate(
+        for uid, (start_s, end_s, class_index, logit, score, sure) in enumerate(
             zip(
                 found.start_s.tolist(),
                 found.end_s.tolist(),
                 found.class_index.tolist(),
                 found.logit_mean.tolist(),
                 found.score_max.tolist(),
+                found.confidence.tolist(),
                 strict=True,
             ),
             start=first_uid,
@@ -191,19 +200,34 @@ def index_entries(prediction: Prediction, found: Selections, pred_path: str, fir
     ]
 
 
+def _decoder_settings(cfg: EvaluationCfg, workspace: Workspace, cfg_file: Path) -> DecoderSettings:
+    """Return the settings that hold, with what the decoder file says where the cfg is silent."""
+    if cfg.decoder_file is None:
+        return cfg.decoding(None, str(cfg_file))
+    path = workspace.resolve(cfg.decoder_file)
+    if not path.is_file():
+        raise InputError(
+            f"{cfg_file}: decoder_file {path} does not exist. Run hum-evaluator tune (hum-slurm run tune), or remove "
+            "the key to decode with the settings that stand in the cfg."
+        )
+    return cfg.decoding(read_decoder_file(path), str(cfg_file))
+
+
 def _index(
-    cfg: EvaluationCfg,
+    settings: DecoderSettings,
+    settings_sha256: str,
     recordings: Sequence[RecordingInfo],
     entries: Sequence[PredictionEntry],
     inputs: Mapping[str, str],
 ) -> PredictionIndex:
-    provenance = collect(_PACKAGES, cfg_sha256=cfg.digest(), inputs=inputs)
+    provenance = collect(_PACKAGES, cfg_sha256=settings_sha256, inputs=inputs)
     meta = PredictionMeta.model_validate(
         {
             "generated_at": utc_now(),
             "n_preds": len(entries),
-            "decoder": cfg.decoder,
-            "threshold": cfg.threshold,
+            "decoder": settings.decoder,
+            "threshold": settings.threshold,
+            "decoder_settings": settings.model_dump(mode="json"),
             "recordings": list(recordings),
             "provenance": provenance.model_dump(mode="json"),
         }
@@ -212,7 +236,7 @@ def _index(
 
 
 def _finished(
-    index_file: Path, tables: Path, cfg: EvaluationCfg, sources: Sequence[Source], inputs: Mapping[str, str]
+    index_file: Path, tables: Path, settings_sha256: str, sources: Sequence[Source], inputs: Mapping[str, str]
 ) -> PredictionIndex | None:
     """Return the index if it was made by this code from these inputs and settings and its tables are there."""
     if not index_file.exists():
@@ -224,7 +248,7 @@ def _finished(
     made = index.meta.provenance or {}
     same = (
         made.get("inputs") == dict(inputs)
-        and made.get("cfg_sha256") == cfg.digest()
+        and made.get("cfg_sha256") == settings_sha256
         and made.get("code_version") == hum_shared.__version__
         and _tables(tables) == {table_file(tables, source.recording) for source in sources}
     )

@@ -132,7 +132,7 @@ def _from_track(source: Source) -> Prediction:
         low_hz, high_hz = float(meta.front_end["fmin"]), float(meta.front_end["fmax"])
     except (KeyError, TypeError, ValueError):
         raise TableError(f"{source.path}: front_end in its metadata lacks fmin or fmax. Score it again.") from None
-    windows = _windows(track.start_s, track.end_s, track.probs.astype(np.float64), classes, source.path)
+    windows = _windows(track.start_s, track.end_s, track.probs.astype(np.float64), classes, source.path, track.centre_s)
     return Prediction(info, windows, classes, low_hz, high_hz)
 
 
@@ -160,9 +160,10 @@ def _windows(
     probs: NDArray[np.float64],
     classes: tuple[str, ...],
     path: Path,
+    centre_s: NDArray[np.float64] | None = None,
 ) -> Windows:
     try:
-        return Windows(start_s, end_s, probs, noise_index(classes))
+        return Windows(start_s, end_s, probs, noise_index(classes), centre_s)
     except ValueError as error:
         raise TableError(f"{path}: {error}") from None
 

@@ -55,6 +55,15 @@ class GroundTruth:
         end_s = np.inf if own.end_s is None else own.end_s
         return any(own.offset_s < _end_s(other) and other.offset_s < end_s for other in labelled)
 
+    def covers(self, recording: RecordingInfo) -> bool:
+        """Whether a recording was labelled, or shares tape time with one that was."""
+        if recording.tape not in self.tapes:
+            return False
+        labelled = [other for other in self.recordings or () if other.tape == recording.tape]
+        if not labelled:
+            return True  # a tape that is known by its calls alone
+        return any(recording.offset_s < _end_s(other) and other.offset_s < _end_s(recording) for other in labelled)
+
     def never_scored(self, scored: Sequence[RecordingInfo]) -> list[str]:
         """Return the labelled recordings that, or calls of which, lie in none of the scored recordings, sorted.
 

@@ -35,14 +35,19 @@ def run(
     ] = None,
     device: Annotated[DeviceOption | None, typer.Option(help="wins over device and no_cuda of the cfg")] = None,
     progress_file: Annotated[Path | None, typer.Option(help="where to keep the task's progress as JSON")] = None,
+    status_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="show the status at this port of 127.0.0.1; 0: a free one")
+    ] = None,
 ) -> None:
     """Score every recording that has no up-to-date score track.
 
     Example: hum-predictor run BENCHMARK/cfg/v1_random/len400_hop050_th90/predict.cfg --shard 1/4
     """
     from hum_predictor.run import run_prediction  # torch takes seconds to import: --help does not wait
+    from hum_shared.status.task import own_status
 
-    run_prediction(cfg, shard=shard, device=device.value if device else None, progress_file=progress_file)
+    with own_status(status_port, cfg, progress_file) as kept_in:
+        run_prediction(cfg, shard=shard, device=device.value if device else None, progress_file=kept_in)
 
 
 def main() -> None:

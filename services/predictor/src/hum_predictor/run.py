@@ -15,6 +15,7 @@ import hum_shared
 from hum_predictor.latent import LatentWriter, latent_writer, made_from
 from hum_predictor.recordings import find_recordings, parse_shard, shard_of
 from hum_predictor.text_log import has_settings, write_text_log
+from hum_predictor.track_scorers import Rows, TrackScorer, track_scorer
 from hum_shared import layout, names, provenance
 from hum_shared.audio import AudioInfo, mono_blocks, probe, resampled_length
 from hum_shared.command import say, warn
@@ -23,10 +24,10 @@ from hum_shared.config.prediction import PredictionCfg
 from hum_shared.config.workspace import workspace_of
 from hum_shared.errors import AudioError, ModelError, PartialFailure, TableError
 from hum_shared.files import sha256_file, sha256_json, write_json
-from hum_shared.grid import WindowGrid, window_grid
 from hum_shared.model.device import choose_device, describe, exact_float32, supports_bfloat16
-from hum_shared.model.model_file import LoadedModel, load_model
-from hum_shared.model.scoring import WindowScorer, read_ahead, score_recording
+from hum_shared.model.model_file import load_model
+from hum_shared.model.model_parts import DenseModel, LoadedModel
+from hum_shared.model.scoring import read_ahead
 from hum_shared.progress import Progress, track
 from hum_shared.scores import ScoreMeta, read_score_meta, read_score_track, score_writer
 from hum_shared.stopping import StopRequest
@@ -43,9 +44,9 @@ class _Job:
 
     cfg: PredictionCfg
     cfg_sha256: str
-    model: LoadedModel
+    model: LoadedModel | DenseModel
     model_path: Path
-    scorer: WindowScorer
+    scorer: TrackScorer
     output_dir: Path
     log_dir: Path
 
@@ -111,21 +112,14 @@ def _prepare(cfg: PredictionCfg, cfg_path: Path, workspace: layout.Workspace, de
     model_path = workspace.resolve(cfg.model_path)
     model = load_model(model_path, jit=cfg.jit_load)
     _check_settings(cfg, model, cfg_path)
-    scorer = WindowScorer(
-        model,
-        min_max_norm=cfg.min_max_norm,
-        device=device,
-        precision=precision,
-        batch_size=cfg.batch_size,
-        threads=torch.get_num_threads(),
-    )
+    scorer = track_scorer(model, cfg, device, precision, torch.get_num_threads())
     say(f"model {model_path} on {describe(device, precision)}")
     output_dir = workspace.resolve(cfg.output_dir)
     log_dir = workspace.resolve(cfg.log_dir) if cfg.log_dir else output_dir
     return _Job(cfg, cfg.digest(), model, model_path, scorer, output_dir, log_dir)
 
 
-def _check_settings(cfg: PredictionCfg, model: LoadedModel, cfg_path: Path) -> None:
+def _check_settings(cfg: PredictionCfg, model: LoadedModel | DenseModel, cfg_path: Path) -> None:
     opts = model.data_opts
     if opts.min_max_norm is not None and opts.min_max_norm != cfg.min_max_norm:
         raise ModelError(
@@ -145,7 +139,7 @@ def _score_if_needed(
     """Bring all outputs of one recording up to date; return whether it was scored."""
     if isinstance(info, AudioError):
         raise info
-    meta, grid = _describe(path, info, job)
+    meta, rows = _describe(path, info, job)
     score_path = layout.score_file(job.output_dir, path.name)
     latent_path = score_path.with_name(names.recording_stem(path.name) + "_latent.parquet")
     current = _is_current(score_path, meta)
@@ -153,37 +147,38 @@ def _score_if_needed(
         current = current and made_from(latent_path) == meta.inputs_sha256
     if job.cfg.debug:
         state = "up to date" if current else "to be scored"
-        say(f"{path.name}: {info.frames} samples at {info.sample_rate} Hz, {grid.n_windows} windows, {state}")
+        say(f"{path.name}: {info.frames} samples at {info.sample_rate} Hz, {meta.n_rows} {meta.kind}s, {state}")
     if current:
-        progress.advance(info.dur_s, path.name)
+        progress.skip(info.dur_s, path.name)
     else:
         progress.message = path.name
-        _score(path, score_path, latent_path, meta, grid, job, progress, stop)
+        _score(path, score_path, latent_path, meta, rows, job, progress, stop)
     _write_extras(path, score_path, job)
     return not current
 
 
-def _describe(path: Path, info: AudioInfo, job: _Job) -> tuple[ScoreMeta, WindowGrid]:
-    cfg, opts = job.cfg, job.model.data_opts
+def _describe(path: Path, info: AudioInfo, job: _Job) -> tuple[ScoreMeta, Rows]:
+    opts, scorer = job.model.data_opts, job.scorer
     frames = resampled_length(info.frames, info.sample_rate, opts.sr)
     if frames == 0:
         raise AudioError(f"{path}: {info.frames} samples are too few to resample to {opts.sr} Hz")
-    grid = window_grid(frames, opts.sr, cfg.sequence_len, cfg.hop, cfg.score_tail)
+    rows = scorer.rows(frames)
+    grid = rows.grid_meta()
     digest = sha256_file(path)
-    front_end = {**opts.as_dict(), "min_max_norm": cfg.min_max_norm, "precision": job.scorer.precision}
+    front_end = {**opts.as_dict(), **scorer.front_end, "precision": scorer.precision}
     inputs = {
         "scoring_version": SCORING_VERSION,
         "audio": digest,
         "model": job.model.sha256,
-        "grid": [grid.step, grid.length, grid.tail],
+        "grid": [grid["step"], grid["length"], grid["tail"]],
         "front_end": front_end,
     }
     meta = ScoreMeta(
-        kind="window",
-        step=grid.step,
-        length=grid.length,
-        n_rows=grid.n_windows,
-        tail=grid.tail,
+        kind=scorer.kind,
+        step=grid["step"],
+        length=grid["length"],
+        n_rows=grid["n_rows"],
+        tail=grid["tail"],
         model_rate=opts.sr,
         model_frames=frames,
         recording=path.name,
@@ -200,7 +195,7 @@ def _describe(path: Path, info: AudioInfo, job: _Job) -> tuple[ScoreMeta, Window
             _PACKAGES, cfg_sha256=job.cfg_sha256, inputs={path.name: digest, "model": job.model.sha256}
         ).model_dump(mode="json"),
     )
-    return meta, grid
+    return meta, rows
 
 
 def _is_current(score_path: Path, meta: ScoreMeta) -> bool:
@@ -214,23 +209,23 @@ def _is_current(score_path: Path, meta: ScoreMeta) -> bool:
 
 
 def _score(
-    path: Path, score_path: Path, latent_path: Path, meta: ScoreMeta, grid: WindowGrid, job: _Job,
+    path: Path, score_path: Path, latent_path: Path, meta: ScoreMeta, rows: Rows, job: _Job,
     progress: Progress, stop: StopRequest,
 ) -> None:  # fmt: skip
     blocks = read_ahead(mono_blocks(path, job.cfg.block_seconds, meta.model_rate))
     with score_writer(score_path, meta) as writer, _latent(latent_path, meta, job.cfg) as latents:
-        for rows in score_recording(blocks, grid, job.scorer, latent=latents is not None):
-            start_s, end_s = grid.times_s(rows.first, rows.first + len(rows.probs))
-            finite = np.isfinite(rows.probs).all(axis=1)
+        for part in rows.score(blocks):
+            start_s, end_s = rows.times_s(part.first, part.first + len(part.probs))
+            finite = np.isfinite(part.probs).all(axis=1)
             if not finite.all():
                 at_s = start_s[np.argmin(finite)]
                 raise AudioError(
                     f"{path}: scores are NaN at {at_s:.3f} s: samples far beyond full scale. Normalise it."
                 )
-            writer.append(start_s, end_s, rows.probs)
-            if latents is not None and rows.latent is not None:
-                latents.append(start_s, end_s, rows.latent)
-            progress.advance(len(rows.probs) * meta.step / meta.model_rate)
+            writer.append(start_s, end_s, part.probs)
+            if latents is not None and part.latent is not None:
+                latents.append(start_s, end_s, part.latent)
+            progress.advance(len(part.probs) * meta.step / meta.model_rate)
             stop.check(f"{path.name} was left unscored, what was finished before is kept")
 
 

@@ -1,6 +1,6 @@
-"""Candidates of many runs as training rows: labelled by how well they match true hums.
+"""Candidates of many runs: the distinct selections of their tables, and which of them match a true call.
 
-The same stretch of a recording is a candidate in many runs; its features are extracted once.
+Within a run, candidates and true calls of a tape are matched one to one, as the comparison of runs does.
 """
 
 from __future__ import annotations
@@ -11,26 +11,54 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from hum_rf_filter.extraction import Work, extract_all
-from hum_rf_filter.features import FeatureSettings
-from hum_rf_filter.tables import feature_table, is_annotation_table, read_table, recording_of_table
-from hum_rf_filter.training_data import NOISE, TARGET, TrainingData, training_data
+from hum_rf_filter.tables import is_annotation_table, read_table, recording_of_table
 from hum_shared import names
+from hum_shared.audio import probe
+from hum_shared.config.cfg import read_cfg
+from hum_shared.config.evaluation import EvaluationCfg
+from hum_shared.config.workspace import workspace_of
 from hum_shared.errors import AudioError, InputError
 from hum_shared.index import CorpusIndex
-from hum_shared.intervals import Intervals, as_intervals, best_iou
-from hum_shared.progress import Progress
+from hum_shared.intervals import Intervals, as_intervals
+from hum_shared.layout import Benchmark, score_file
+from hum_shared.matching import match
 from hum_shared.recordings import RecordingFolder
 from hum_shared.selections import Selection
 
 MIN_IOU = 0.4
-"""A candidate that matches a true hum at least this well is a target."""
+"""Intersection over union that a candidate needs to match a true call."""
 
-_Segment = tuple[float, float, float, float]
-_Candidate = tuple[float, float, float, float, float | None]
+
+@dataclass(frozen=True)
+class RunTable:
+    """An annotation table, the run it belongs to, and where that run's score tracks lie (None: nowhere)."""
+
+    path: Path
+    run: Path
+    scores_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A selection that one or more runs report.
+
+    Attributes
+    ----------
+    scores
+        The score track it was found in; None where none is used.
+    in_runs, matched
+        In how many runs it stands, and in how many of these it matches a true call.
+    call
+        Number of the true call it matches; -1 for none.
+    """
+
+    selection: Selection
+    scores: Path | None
+    in_runs: int
+    matched: int
+    call: int
 
 
 @dataclass(frozen=True)
@@ -40,80 +68,110 @@ class Candidates:
     Attributes
     ----------
     by_recording
-        Recording's file → its selections in time order.
+        Recording's file → its candidates in time order.
+    n_true
+        True calls that the runs could have found, summed over runs.
+    recordings
+        Full name of every recording that the runs looked at and ground truth knows → its file, None where an
+        empty table's recording is gone.
     warnings
         What was left out, one line each.
     """
 
-    by_recording: Mapping[Path, Sequence[Selection]]
+    by_recording: Mapping[Path, Sequence[Candidate]]
+    n_true: int
+    recordings: Mapping[str, Path | None]
     warnings: Sequence[str] = field(default_factory=tuple)
 
 
-def find_tables(runs: Path) -> list[Path]:
+def find_tables(runs: Path, scores: Path | None = None) -> list[RunTable]:
     """Return the annotation tables of every `…/evaluation/annotations/` below a folder, sorted.
+
+    Parameters
+    ----------
+    scores
+        Holds score tracks, or `<model>/<window and hop>/` folders of them as a benchmark does. None: scores are
+        not wanted. A run with an `eval.cfg` takes them from where that says.
 
     Raises
     ------
     InputError
-        When there are none.
+        When there are none, or no such folders.
     """
     if not runs.is_dir():
         raise InputError(f"{runs}: no such folder; --runs must be the folder of <model>/<variant>/ runs")
     folders = [path for path in runs.rglob("annotations") if path.parent.name == "evaluation" and path.is_dir()]
-    tables = [path for folder in folders for path in folder.iterdir() if is_annotation_table(path.name)]
+    known = [_eval_cfg(folder.parent.parent).is_file() for folder in folders]
+    if scores is not None and not scores.is_dir() and not (known and all(known)):
+        raise InputError(f"{scores}: no such folder; --scores must be the folder of the score tracks")
+    tables = [
+        RunTable(path, folder.parent.parent, scores and _scores_of(folder.parent.parent, scores))
+        for folder in folders
+        for path in folder.iterdir()
+        if is_annotation_table(path.name)
+    ]
     if not tables:
         raise InputError(f"{runs}: no evaluation/annotations/ with tables below it. Run hum-evaluator first.")
-    return sorted(tables)
+    return sorted(tables, key=lambda table: table.path)
 
 
-def find_candidates(tables: Sequence[Path], recordings: RecordingFolder, truth: CorpusIndex) -> Candidates:
+def find_candidates(tables: Sequence[RunTable], recordings: RecordingFolder, truth: CorpusIndex) -> Candidates:
     """Return the distinct selections of all tables that lie where ground truth is known.
 
     Raises
     ------
     HumError
-        When a table or its recording cannot be found or read: a forest trained on the rest would be another one.
+        When a table, its recording or its score track cannot be found or read: a forest trained on the rest would
+        be another one.
     """
     labelled = _labelled_stretches(truth)
-    found: dict[Path, dict[_Candidate, Selection]] = defaultdict(dict)
+    heard: dict[tuple[Path, str], list[tuple[float, float]]] = defaultdict(list)
+    reported: dict[tuple[Path, str], list[tuple[Path, Path | None, Selection]]] = defaultdict(list)
+    looked_at: dict[str, Path | None] = {}
     unknown: dict[str, int] = defaultdict(int)
-    for table in tables:
-        rows = read_table(table)
-        if not rows:
-            continue
-        path = recordings.find(recording_of_table(table.name))
-        if names.parse_recording(path.name).tape not in labelled:
-            unknown[path.name] += len(rows)
-            continue
-        for row in rows:
-            found[path].setdefault((*_segment(row.selection), row.selection.cnn_logit_mean), row.selection)
-    by_recording = {}
     outside = 0
-    for path in sorted(found):
-        selections = sorted(found[path].values(), key=_order)
-        inside = _inside(on_tape(path.name, selections), labelled[names.parse_recording(path.name).tape])
+    for table in tables:
+        selections = [row.selection for row in read_table(table.path)]
+        path = _recording_of(table.path, recordings, needed=bool(selections))
+        origin = names.parse_recording(f"{recording_of_table(table.path.name)}.wav" if path is None else path.name)
+        if origin.tape not in labelled:
+            unknown[origin.name] += len(selections)
+            continue
+        looked_at.setdefault(origin.name, path)
+        end_s = origin.end_s if path is None else origin.offset_s + probe(path).dur_s
+        heard[table.run, origin.tape].append((origin.offset_s, np.inf if end_s is None else end_s))
+        if path is None or not selections:
+            continue
+        inside = _inside(on_tape(path.name, selections), labelled[origin.tape])
         outside += int(np.count_nonzero(~inside))
-        by_recording[path] = [one for one, kept in zip(selections, inside, strict=True) if kept]
+        scores = _track_of(table, path.name) if inside.any() else None
+        reported[table.run, origin.tape] += [
+            (path, scores, one) for one, kept in zip(selections, inside, strict=True) if kept
+        ]
+    calls = _calls(truth)
+    found: dict[Path, dict[tuple[object, ...], Candidate]] = defaultdict(dict)
+    for (_, tape), rows in sorted(reported.items(), key=lambda item: str(item[0])):
+        for (path, scores, selection), call in zip(rows, _matched_calls(rows, calls[tape]), strict=True):
+            key = (*_order(selection), scores)
+            known = found[path].get(key, Candidate(selection, scores, 0, 0, -1))
+            found[path][key] = Candidate(
+                known.selection, scores, known.in_runs + 1, known.matched + (call >= 0), max(known.call, call)
+            )
     warnings = []
-    if unknown:
+    if sum(unknown.values()):
         listed = ", ".join(sorted(unknown)[:3]) + (" …" if len(unknown) > 3 else "")
         warnings.append(f"{sum(unknown.values())} candidates in recordings that ground truth does not know: {listed}")
     if outside:
         warnings.append(f"{outside} candidates outside the labelled parts of their tapes are left out")
-    return Candidates({path: rows for path, rows in by_recording.items() if rows}, warnings)
-
-
-def labels_of(recording: str, selections: Sequence[Selection], truth: CorpusIndex) -> NDArray[np.object_]:
-    """Return `target` where a selection's best IoU with a true hum of its tape, on tape time, is at least 0.4.
-
-    Returns
-    -------
-    ndarray of str, shape (n,)
-        `noise` elsewhere.
-    """
-    tape = names.parse_recording(recording).tape
-    hums = as_intervals((hum.raw_start_s, hum.raw_end_s) for hum in truth.entries if hum.tape == tape)
-    return np.where(best_iou(on_tape(recording, selections), hums) >= MIN_IOU, TARGET, NOISE).astype(object)
+    return Candidates(
+        {
+            path: sorted(found[path].values(), key=lambda one: (_order(one.selection), str(one.scores)))
+            for path in sorted(found)
+        },
+        sum(int(_inside(calls[tape][1], as_intervals(parts)).sum()) for (_, tape), parts in heard.items()),
+        dict(sorted(looked_at.items())),
+        warnings,
+    )
 
 
 def on_tape(recording: str, selections: Sequence[Selection]) -> Intervals:
@@ -122,53 +180,71 @@ def on_tape(recording: str, selections: Sequence[Selection]) -> Intervals:
     return as_intervals((offset_s + one.begin_s, offset_s + one.end_s) for one in selections)
 
 
-def candidate_data(
-    candidates: Candidates, truth: CorpusIndex, settings: FeatureSettings, workers: int, progress: Progress
-) -> TrainingData:
-    """Return features and labels of all candidates.
+def _matched_calls(
+    rows: Sequence[tuple[Path, Path | None, Selection]], calls: tuple[NDArray[np.int64], Intervals]
+) -> list[int]:
+    """Return the number of the true call that each selection of a tape in one run matches; -1 for none."""
+    numbers, true = calls
+    i, j = match(true, np.concatenate([on_tape(path.name, [one]) for path, _, one in rows]), MIN_IOU)
+    matched = np.full(len(rows), -1, dtype=np.int64)
+    matched[j] = numbers[i]
+    return matched.tolist()
 
-    Raises
-    ------
-    AudioError
-        When a recording cannot be read.
+
+def _calls(truth: CorpusIndex) -> Mapping[str, tuple[NDArray[np.int64], Intervals]]:
+    """Return tape → numbers and intervals of its true calls."""
+    by_tape: dict[str, list[int]] = defaultdict(list)
+    for number, entry in enumerate(truth.entries):
+        by_tape[entry.tape].append(number)
+
+    def of_tape(rows: list[int]) -> tuple[NDArray[np.int64], Intervals]:
+        spans = ((truth.entries[row].raw_start_s, truth.entries[row].raw_end_s) for row in rows)
+        return np.array(rows, dtype=np.int64), as_intervals(spans)
+
+    return defaultdict(lambda: of_tape([]), {tape: of_tape(rows) for tape, rows in by_tape.items()})
+
+
+def _recording_of(table: Path, recordings: RecordingFolder, needed: bool) -> Path | None:
+    try:
+        return recordings.find(recording_of_table(table.name))
+    except AudioError:
+        if needed:
+            raise
+        return None
+
+
+def _scores_of(run: Path, scores: Path) -> Path:
+    """Return the folder of a run's score tracks.
+
+    The run's own `eval.cfg` says it, where there is one: selections of training tapes come from tracks that the
+    training wrote. Else it is `<model>/<window and hop>`, with which the variant's name begins.
     """
-    segments = {path: list(dict.fromkeys(map(_segment, rows))) for path, rows in candidates.by_recording.items()}
-    work = [
-        Work(path.name, path, [Selection(*segment) for segment in of_recording])
-        for path, of_recording in segments.items()
-    ]
-    progress.total = sum(len(one.selections) for one in work)
-    tables, labels, tapes, times = [], [], [], []
-    for extracted in extract_all(work, settings, workers):
-        path = extracted.work.recording
-        if extracted.features is None:
-            raise AudioError(extracted.failure)
-        rows = candidates.by_recording[path]
-        place = {segment: row for row, segment in enumerate(segments[path])}
-        features = extracted.features[[place[_segment(one)] for one in rows]]
-        tables.append(feature_table(path.name, list(range(1, len(rows) + 1)), rows, features, settings))
-        labels.append(labels_of(path.name, rows, truth))
-        tapes.append(np.full(len(rows), names.parse_recording(path.name).tape, dtype=object))
-        times.append(on_tape(path.name, rows)[:, 0])
-        progress.advance(len(extracted.work.selections), path.name)
-    if not tables:
-        raise InputError("no candidate lies in a recording that ground truth knows. Check --runs and --gt.")
-    return training_data(
-        pd.concat(tables, ignore_index=True),
-        np.concatenate(labels),
-        np.concatenate(tapes),
-        np.concatenate(times),
-        "runs",
-    )
+    cfg_path = _eval_cfg(run)
+    if cfg_path.is_file():
+        cfg = read_cfg(cfg_path, EvaluationCfg)
+        return workspace_of(cfg_path).resolve(cfg.scores_dir or cfg.prediction_dir)
+    model = scores / run.parent.name
+    fitting = [path for path in model.iterdir() if run.name.startswith(path.name + "_")] if model.is_dir() else []
+    return max(fitting, key=lambda path: len(path.name), default=scores)
 
 
-def _segment(selection: Selection) -> _Segment:
-    return selection.begin_s, selection.end_s, selection.low_hz, selection.high_hz
+def _eval_cfg(run: Path) -> Path:
+    return Benchmark(run.parents[2]).cfg(run.parent.name, run.name, "eval")
+
+
+def _track_of(table: RunTable, recording: str) -> Path | None:
+    if table.scores_dir is None:
+        return None
+    path = score_file(table.scores_dir, recording)
+    if not path.is_file():
+        raise InputError(f"{path}: no such score track. Run hum-predictor, or train without --scores.")
+    return path
 
 
 def _order(selection: Selection) -> tuple[float, ...]:
     logit = selection.cnn_logit_mean
-    return (*_segment(selection), -np.inf if logit is None else logit)
+    segment = selection.begin_s, selection.end_s, selection.low_hz, selection.high_hz
+    return (*segment, -np.inf if logit is None else logit)
 
 
 def _labelled_stretches(truth: CorpusIndex) -> dict[str, Intervals | None]:

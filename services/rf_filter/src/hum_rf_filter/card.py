@@ -7,9 +7,23 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hum_rf_filter.calibration import Calibration
+from hum_rf_filter.importance import Importance
+from hum_rf_filter.recommendation import Recommendation
 from hum_shared.errors import ModelError
 from hum_shared.files import read_json, write_json
+from hum_shared.layout import forest_card
 from hum_shared.provenance import Provenance
+
+
+class TrainingRecording(BaseModel):
+    """A recording whose selections or calls a forest was trained on or judged by."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    tape: str
+    sha256: str | None = Field(description="digest of the file; null where only a table was at hand")
 
 
 class ForestCard(BaseModel):
@@ -34,11 +48,17 @@ class ForestCard(BaseModel):
     mfcc: dict[str, Any] = Field(description="n_mfcc and include_deltas of the features")
     training: dict[str, Any] = Field(description="trees, seed and the other settings of the training")
     provenance: Provenance
-
-
-def card_path(forest: Path) -> Path:
-    """Return where the card of a forest lies: `forest.skops` → `forest.card.json`."""
-    return forest.with_suffix(".card.json")
+    # Older cards lack these.
+    forest: str = Field("RandomForest", description="kind of the forest")
+    comparison: dict[str, dict[str, float]] = Field(
+        default_factory=dict, description="kind → out-of-fold measures; the kind with the least log loss was taken"
+    )
+    calibration: Calibration | None = Field(None, description="how votes become probabilities; null: as they are")
+    importance: dict[str, Importance] = Field(default_factory=dict, description="group of features → its weight")
+    recommended: Recommendation | None = Field(None, description="the threshold to use; null: the card gives none")
+    training_tapes: list[str] = Field(default_factory=list, description="tapes it was trained on or judged by")
+    training_recordings: list[TrainingRecording] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list, description="what a user of the forest should know")
 
 
 def read_card(forest: Path, model_sha256: str) -> ForestCard | None:
@@ -49,7 +69,7 @@ def read_card(forest: Path, model_sha256: str) -> ForestCard | None:
     ModelError
         When it is damaged, or the card of another forest.
     """
-    path = card_path(forest)
+    path = forest_card(forest)
     if not path.exists():
         return None
     try:
@@ -68,4 +88,4 @@ def read_card(forest: Path, model_sha256: str) -> ForestCard | None:
 
 def write_card(forest: Path, card: ForestCard) -> None:
     """Write the card of a forest, atomically."""
-    write_json(card_path(forest), card.model_dump(mode="json"))
+    write_json(forest_card(forest), card.model_dump(mode="json"))

@@ -11,8 +11,9 @@ import pandas as pd
 from hum_rf_filter.extraction import Work, extract_all
 from hum_rf_filter.features import FeatureSettings
 from hum_rf_filter.tables import LABEL, feature_table, is_table, recording_of_table, write_features
-from hum_shared.errors import HumError, InputError, PartialFailure
-from hum_shared.files import write_json
+from hum_shared.errors import HumError, InputError
+from hum_shared.failures import settle_failures
+from hum_shared.layout import score_file
 from hum_shared.progress import track
 from hum_shared.recordings import RecordingFolder
 from hum_shared.selections import Selection, read_selections
@@ -32,6 +33,7 @@ def extract_features(
     audio_dir: Path,
     out: Path,
     settings: FeatureSettings,
+    scores: Path | None = None,
     workers: int = 0,
     progress_file: Path | None = None,
 ) -> Extraction:
@@ -48,6 +50,8 @@ def extract_features(
         Folder of the recordings; sub-folders count.
     out
         The CSV.
+    scores
+        Folder of the recordings' score tracks; without one, features that need it stay empty.
     workers
         Processes; 0 for all CPUs this process may use.
 
@@ -64,7 +68,9 @@ def extract_features(
     if not tables:
         raise InputError(f"{sel_dir}: no selection tables (*.txt) there")
     recordings = RecordingFolder(audio_dir)
-    work, failures = _plan(tables, recordings)
+    if scores is not None and not scores.is_dir():
+        raise InputError(f"{scores}: no such folder; --scores must be the folder of the score tracks")
+    work, failures = _plan(tables, recordings, scores)
     with track("extract", sel_dir.name, "selections", sum(len(one.selections) for one in work), progress_file) as shown:
         parts: list[pd.DataFrame] = [_rows("", [], np.empty((0, len(settings.columns))), settings)]
         for extracted in extract_all(work, settings, workers):
@@ -77,12 +83,7 @@ def extract_features(
         table = pd.concat(parts[1:] or parts, ignore_index=True)
         labelled = int((table[LABEL] != "").sum())
         write_features(out, table if labelled else table.drop(columns=LABEL))
-        failures_file = out.with_name(out.name + ".failures.json")
-        if failures:
-            write_json(failures_file, dict(sorted(failures.items())))
-            named = "; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items())[:3])
-            raise PartialFailure(f"{len(failures)} of {len(tables)} tables failed (all in {failures_file}): {named}")
-        failures_file.unlink(missing_ok=True)
+        settle_failures(out.with_name(out.name + ".failures.json"), failures, len(tables), "tables")
     return Extraction(len(table), len(parts) - 1, labelled)
 
 
@@ -92,14 +93,17 @@ def label_of(selection: Selection) -> str:
     return (by_name.get(LABEL, "").strip() or selection.sound_type.strip()).lower()
 
 
-def _plan(tables: list[Path], recordings: RecordingFolder) -> tuple[list[Work], dict[str, str]]:
+def _plan(tables: list[Path], recordings: RecordingFolder, scores: Path | None) -> tuple[list[Work], dict[str, str]]:
     work: list[Work] = []
     failures: dict[str, str] = {}
     for table in tables:
         try:
             selections = read_selections(table)
             if selections:  # an empty table needs no recording
-                work.append(Work(table.name, recordings.find(recording_of_table(table.name)), selections))
+                path = recordings.find(recording_of_table(table.name))
+                track_file = score_file(scores, path.name) if scores is not None else None
+                known = track_file if track_file is not None and track_file.is_file() else None
+                work.append(Work(table.name, path, selections, known))
         except HumError as error:
             failures[table.name] = str(error)
     return work, failures

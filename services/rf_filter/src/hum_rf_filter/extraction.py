@@ -18,11 +18,20 @@ from hum_shared.selections import Selection
 
 @dataclass(frozen=True)
 class Work:
-    """One recording and the selections whose features are wanted; `key` is the caller's name for it."""
+    """One recording and the selections whose features are wanted.
+
+    Attributes
+    ----------
+    key
+        The caller's name for it.
+    scores
+        The recording's score track; None where there is none.
+    """
 
     key: str
     recording: Path
     selections: Sequence[Selection]
+    scores: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,6 @@ def extract_all(work: Sequence[Work], settings: FeatureSettings, workers: int) -
 
 def _extract(work: Work, settings: FeatureSettings) -> Extracted:
     try:
-        return Extracted(work, recording_features(work.recording, work.selections, settings))
+        return Extracted(work, recording_features(work.recording, work.selections, settings, work.scores))
     except HumError as error:
         return Extracted(work, None, str(error))

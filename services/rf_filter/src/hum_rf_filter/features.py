@@ -9,11 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hum_rf_filter.cepstral import N_MELS, cepstral_columns, cepstral_statistics, mel_filters
+from hum_rf_filter.context import CONTEXT_COLUMNS
 from hum_rf_filter.spectral import SPECTRAL_COLUMNS, band_bins, entropy_bits, spectral_measures
 from hum_rf_filter.stft import frame_counts, power_blocks
 from hum_shared.audio import Samples
 
 LOGIT_FEATURE = "cnn_logit_mean"
+FILLED_COLUMNS = frozenset((LOGIT_FEATURE, *CONTEXT_COLUMNS))
+"""Features of which single values may be missing: they are filled with the training median."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,14 @@ class FeatureSettings:
     include_deltas: bool = True
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the features, in the order in which they are written."""
+    def acoustic_columns(self) -> tuple[str, ...]:
+        """Names of the features that a selection's own sound gives."""
         return SPECTRAL_COLUMNS + cepstral_columns(self.n_mfcc, self.include_deltas)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of all features but `cnn_logit_mean`, in the order in which they are written."""
+        return self.acoustic_columns + CONTEXT_COLUMNS
 
 
 def segment_features(
@@ -60,10 +68,10 @@ def segment_features(
 
     Returns
     -------
-    ndarray of float64, shape (n, len(settings.columns))
+    ndarray of float64, shape (n, len(settings.acoustic_columns))
         NaN in every column for an empty segment, and in the spectral ones for a band that holds no bin.
     """
-    features = np.full((len(segments), len(settings.columns)), np.nan)
+    features = np.full((len(segments), len(settings.acoustic_columns)), np.nan)
     lengths = np.array([len(segment) for segment in segments], dtype=np.int64)
     for band in np.unique(bands_hz, axis=0):
         rows = np.flatnonzero((bands_hz == band).all(axis=1) & (lengths > 0)).tolist()

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier
 
 from hum_rf_filter.card import ForestCard, read_card
-from hum_rf_filter.features import LOGIT_FEATURE
-from hum_rf_filter.forest_file import parse_forest, read_forest_bytes
+from hum_rf_filter.features import FILLED_COLUMNS
+from hum_rf_filter.forest_file import Classifier, parse_forest, read_forest_bytes
 from hum_shared.errors import ModelError
 
 _TARGET_CLASSES = ("target", "1", "true")
@@ -35,7 +34,7 @@ class Forest:
         What loading it gave reason to say, one line each.
     """
 
-    classifier: RandomForestClassifier
+    classifier: Classifier
     sha256: str
     card: ForestCard | None = None
     warnings: Sequence[str] = field(default_factory=tuple)
@@ -61,21 +60,23 @@ class Forest:
         ----------
         features
             Columns that are missing are filled with the training median, and so are single missing values of
-            `cnn_logit_mean`.
+            what is not the selection's own sound: `cnn_logit_mean` and the columns of context.
 
         Returns
         -------
         ndarray of float64, shape (n,)
-            NaN for a row that lacks an acoustic feature which the forest wants, as an empty selection does.
+            Calibrated where the card says how. NaN for a row that lacks an acoustic feature which the forest wants,
+            as an empty selection does.
         """
         wanted = features.reindex(columns=list(self.columns))
-        absent = [name for name in self.columns if name not in features.columns or name == LOGIT_FEATURE]
+        absent = [name for name in self.columns if name not in features.columns or name in FILLED_COLUMNS]
         wanted = wanted.fillna({name: self.medians.get(name, 0.0) for name in absent})
         complete = wanted.notna().all(axis=1).to_numpy()
         probs = np.full(len(wanted), np.nan)
         if complete.any():
             probs[complete] = self.classifier.predict_proba(wanted[complete])[:, self._target_column]
-        return probs
+        calibration = self.card.calibration if self.card is not None else None
+        return probs if calibration is None else calibration.apply(probs)
 
     @property
     def _target_column(self) -> int:

@@ -13,14 +13,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import TypeAlias
 
 import joblib
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.exceptions import InconsistentVersionWarning
 
 from hum_shared.errors import ModelError
 from hum_shared.files import atomic_path
+
+Classifier: TypeAlias = RandomForestClassifier | ExtraTreesClassifier
 
 SKOPS_SUFFIX = ".skops"
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib")
@@ -71,7 +74,7 @@ def read_forest_bytes(path: Path, pinned_sha256: str | None) -> tuple[bytes, str
     return content, sha256
 
 
-def parse_forest(content: bytes, path: Path) -> tuple[RandomForestClassifier, list[str]]:
+def parse_forest(content: bytes, path: Path) -> tuple[Classifier, list[str]]:
     """Return the forest in a file's bytes and what to warn about, one line each.
 
     Parameters
@@ -84,13 +87,16 @@ def parse_forest(content: bytes, path: Path) -> tuple[RandomForestClassifier, li
     Raises
     ------
     ModelError
-        When they hold no Random Forest, one without feature names, or types that a forest does not need.
+        When they hold neither a Random Forest nor Extra Trees, one without feature names, or types that a forest
+        does not need.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         forest = _from_skops(content, path) if path.suffix.lower() == SKOPS_SUFFIX else _from_pickle(content, path)
-    if not isinstance(forest, RandomForestClassifier):
-        raise ModelError(f"{path}: holds a {type(forest).__name__}, not a RandomForestClassifier")
+    if not isinstance(forest, Classifier):
+        raise ModelError(
+            f"{path}: holds a {type(forest).__name__}, neither a RandomForestClassifier nor an ExtraTreesClassifier"
+        )
     if not hasattr(forest, "feature_names_in_"):
         raise ModelError(f"{path}: the forest does not name its features. Fit it on a table with column names.")
     # One thread: the sum over trees then has one order, and the same input the same last digit.
@@ -98,7 +104,7 @@ def parse_forest(content: bytes, path: Path) -> tuple[RandomForestClassifier, li
     return forest, _summed_up(caught, path)
 
 
-def write_forest(path: Path, forest: RandomForestClassifier) -> None:
+def write_forest(path: Path, forest: Classifier) -> None:
     """Write a forest as `.skops`, atomically; equal forests give equal bytes.
 
     skops names its members by addresses in memory and stamps them with the time; both are evened out here, so
@@ -127,7 +133,7 @@ def _from_skops(content: bytes, path: Path) -> object:
         forest = skops.loads(content, trusted=list(_TRUSTED))
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError, AttributeError, ImportError) as error:
         raise ModelError(f"{path}: not a forest that skops can read ({error})") from None
-    if isinstance(forest, RandomForestClassifier):
+    if isinstance(forest, Classifier):
         _check_trees(forest, path)
     return forest
 
@@ -139,7 +145,7 @@ def _from_pickle(content: bytes, path: Path) -> object:
         raise ModelError(f"{path}: cannot be loaded ({type(error).__name__}: {error})") from None
 
 
-def _check_trees(forest: RandomForestClassifier, path: Path) -> None:
+def _check_trees(forest: Classifier, path: Path) -> None:
     """Refuse trees whose nodes point outside: scikit-learn follows them without looking."""
     for number, estimator in enumerate(forest.estimators_):
         tree = estimator.tree_

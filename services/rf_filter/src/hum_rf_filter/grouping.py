@@ -42,8 +42,8 @@ def group_rows(is_target: NDArray[np.bool_], tapes: NDArray[np.object_], times: 
     for kind, rows in (("target", is_target), ("noise", ~is_target)):
         if np.count_nonzero(rows) < 2:
             raise InputError(
-                f"{np.count_nonzero(rows)} rows are labelled {kind}, of {len(is_target)}; a forest needs both target "
-                "and noise rows, at least two of each, better hundreds"
+                f"{np.count_nonzero(rows)} of {len(is_target)} rows are labelled {kind}; a forest learns from both "
+                f"target and noise. Label at least 2 rows {kind}, better hundreds."
             )
     _, by_tape = np.unique(tapes.astype(str), return_inverse=True)
     if _spread(by_tape, is_target) >= 2:
@@ -59,21 +59,23 @@ def group_rows(is_target: NDArray[np.bool_], tapes: NDArray[np.object_], times: 
 def folds(is_target: NDArray[np.bool_], groups: NDArray[np.int64], seed: int) -> list[tuple[Rows, Rows]]:
     """Return up to five pairs (rows to learn from, rows to judge); every row is judged once.
 
-    Classes are spread as evenly as groups allow. Fewer folds where there are fewer groups, and where five would
-    leave only one class to learn from.
+    Classes are spread as evenly as groups allow. Fewer folds where there are fewer groups or rows of a class, and
+    where five would leave only one class to learn from.
 
     Raises
     ------
     InputError
         When not even two folds are possible.
     """
-    for n_folds in range(min(MAX_FOLDS, _spread(groups, is_target)), 1, -1):
+    rarer = int(min(np.count_nonzero(is_target), np.count_nonzero(~is_target)))
+    for n_folds in range(min(MAX_FOLDS, len(np.unique(groups)), rarer), 1, -1):
         splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
         found = list(splitter.split(np.zeros(len(groups)), is_target, groups))
         if all(_has_both(is_target[learn]) and len(judge) for learn, judge in found):
             return found
     raise InputError(
-        "targets and noise do not spread over enough groups for a cross-validation: label selections on more tapes"
+        "targets or noise all lie close together, so that no fold is left to judge them by. Label more of both, on "
+        "more tapes."
     )
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hum_rf_filter.card import read_card
-from hum_rf_filter.features import LOGIT_FEATURE, FeatureSettings
+from hum_rf_filter.card import ForestCard, read_card
+from hum_rf_filter.features import FeatureSettings
 from hum_rf_filter.filtering import filtered_row, index_entry, keep
+from hum_rf_filter.fit import check_fit, missing_values
 from hum_rf_filter.forest import Forest, load_forest
 from hum_rf_filter.forest_file import read_forest_bytes
 from hum_rf_filter.run_features import features_of_run
@@ -23,8 +24,9 @@ from hum_shared.command import warn
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.rf import RfCfg
 from hum_shared.config.workspace import workspace_of
-from hum_shared.errors import InputError, ModelError, PartialFailure
-from hum_shared.files import sha256_json, write_json
+from hum_shared.errors import InputError
+from hum_shared.failures import settle_failures
+from hum_shared.files import sha256_json
 from hum_shared.index import PredictionEntry, PredictionIndex, PredictionMeta, RecordingInfo, read_index, write_index
 from hum_shared.progress import track
 from hum_shared.provenance import collect, utc_now
@@ -78,16 +80,19 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
         _, model_sha256 = read_forest_bytes(model, cfg.rf_model_sha256)
         tables, evaluation = run.tables(), read_evaluation(run.evaluation_index)
         recordings = RecordingFolder(workspace.resolve(cfg.audio_dir))
-        sources, failures = find_sources(tables, recordings, evaluation, settings)
+        scores_dir = workspace.resolve(cfg.scores_dir) if cfg.scores_dir else None
+        sources, failures = find_sources(tables, recordings, evaluation, settings, scores_dir)
         progress.total = sum(len(source.rows) for source in sources)
-        inputs_sha256 = _inputs_digest(cfg, model, model_sha256, evaluation, sources)
+        card = read_card(model, model_sha256)
+        threshold = _threshold(cfg, card)
+        inputs_sha256 = _inputs_digest(cfg, threshold, model_sha256, card, evaluation, sources)
         done = None if failures else _finished(run, sources, inputs_sha256)
         if done is not None:
             progress.advance(progress.total, f"nothing to do: {run.index} is up to date")
             return Filtered(run.index, int(progress.total), len(done.entries), up_to_date=True)
 
         forest = load_forest(model, cfg.rf_model_sha256)
-        for line in (*forest.warnings, *_check_fit(forest, cfg, settings, model)):
+        for line in (*forest.warnings, *check_fit(forest, cfg, settings, sources, model)):
             warn(line)
         # The index says that all below postrf belongs together; until it does, there must be none.
         run.index.unlink(missing_ok=True)
@@ -95,33 +100,40 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
         failures |= failed
         filtered = [source for source in sources if source.table in features]
         probs = _probabilities(filtered, features, forest)
-        for line in _missing_values(filtered, features, probs, forest):
+        for line in missing_values(filtered, features, probs, forest):
             warn(line)
-        entries = _write_filtered(run, filtered, probs, cfg.rf_threshold, evaluation)
+        entries = _write_filtered(run, filtered, probs, threshold, evaluation)
         run.remove_stale(source.table for source in filtered)
-        meta = _meta(cfg, model_sha256, evaluation, filtered, len(entries))
+        meta = _meta(cfg, threshold, model_sha256, evaluation, filtered, len(entries))
         meta["inputs_sha256"] = None if failures else inputs_sha256
         inputs = {source.table.name: source.digest for source in filtered}
         meta["provenance"] = collect(_PACKAGES, cfg_sha256=cfg.digest(), inputs=inputs).model_dump(mode="json")
         write_index(run.index, PredictionIndex(meta=PredictionMeta.model_validate(meta), entries=entries))
-        if failures:
-            write_json(run.failures, dict(sorted(failures.items())))
-            named = "; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items())[:3])
-            raise PartialFailure(f"{len(failures)} of {len(tables)} recordings failed (all in {run.failures}): {named}")
-        run.failures.unlink(missing_ok=True)
+        settle_failures(run.failures, failures, len(tables))
         return Filtered(run.index, int(progress.total), len(entries), up_to_date=False)
 
 
+def _threshold(cfg: RfCfg, card: ForestCard | None) -> float:
+    if cfg.use_card_threshold and card is not None and card.recommended is not None:
+        return card.recommended.threshold
+    return cfg.rf_threshold
+
+
 def _inputs_digest(
-    cfg: RfCfg, model: Path, model_sha256: str, evaluation: Evaluation, sources: Sequence[Source]
+    cfg: RfCfg,
+    threshold: float,
+    model_sha256: str,
+    card: ForestCard | None,
+    evaluation: Evaluation,
+    sources: Sequence[Source],
 ) -> str:
-    card = read_card(model, model_sha256)
+    told = None if card is None else [card.medians, card.calibration and card.calibration.model_dump(mode="json")]
     return sha256_json(
         {
             "tables": {source.table.name: source.digest for source in sources},
             "evaluation": evaluation.digest(),
-            "forest": [cfg.rf_model_path, model_sha256, card.medians if card is not None else None],
-            "settings": [cfg.rf_threshold, cfg.allow_missing_features],
+            "forest": [cfg.rf_model_path, model_sha256, told],
+            "settings": [threshold, cfg.allow_missing_features],
         }
     )
 
@@ -137,25 +149,6 @@ def _finished(run: RunFolder, sources: Sequence[Source], inputs_sha256: str) -> 
     return index if (index.meta.model_extra or {}).get("inputs_sha256") == inputs_sha256 else None
 
 
-def _check_fit(forest: Forest, cfg: RfCfg, settings: FeatureSettings, model: Path) -> list[str]:
-    """Refuse a forest that wants features which the settings do not give; return what else is odd."""
-    missing = forest.missing((LOGIT_FEATURE, *settings.columns))
-    if missing and not cfg.allow_missing_features:
-        raise ModelError(
-            f"{model}: wants {', '.join(missing)}, which n_mfcc={cfg.n_mfcc} and "
-            f"include_deltas={str(cfg.include_deltas).lower()} do not give. Use the settings it was trained with, "
-            "or allow_missing_features=true."
-        )
-    warnings = [f"{model}: filled with the training median (0 where unknown): {', '.join(missing)}"] if missing else []
-    trained = forest.card.stft if forest.card is not None else {}
-    if trained and trained != {"n_fft": cfg.n_fft, "hop": cfg.hop}:
-        warnings.append(
-            f"{model}: trained with n_fft={trained.get('n_fft')}, hop={trained.get('hop')}, "
-            f"but rf.cfg says n_fft={cfg.n_fft}, hop={cfg.hop}; probabilities may be off"
-        )
-    return warnings
-
-
 def _probabilities(
     sources: Sequence[Source], features: Mapping[Path, pd.DataFrame], forest: Forest
 ) -> list[NDArray[np.float64]]:
@@ -165,31 +158,6 @@ def _probabilities(
         return [np.empty(0) for _ in sources]
     ends = np.cumsum([len(source.rows) for source in sources])
     return np.split(forest.probabilities(pd.concat(filled, ignore_index=True)), ends[:-1])
-
-
-def _missing_values(
-    sources: Sequence[Source],
-    features: Mapping[Path, pd.DataFrame],
-    probs: Sequence[NDArray[np.float64]],
-    forest: Forest,
-) -> list[str]:
-    """Return one warning per kind of value that was not there."""
-    warnings = []
-    without_logit = sum(int(features[source.table][LOGIT_FEATURE].isna().sum()) for source in sources)
-    if without_logit and LOGIT_FEATURE in forest.columns:
-        warnings.append(
-            f"{LOGIT_FEATURE} is missing for {without_logit} selections and filled with "
-            f"{forest.medians.get(LOGIT_FEATURE, 0.0):g}; probabilities may be off"
-        )
-    empty = [
-        f"{source.recording} at {source.rows[row].selection.begin_s:g} s"
-        for source, found in zip(sources, probs, strict=True)
-        for row in np.flatnonzero(np.isnan(found)).tolist()
-    ]
-    if empty:
-        more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
-        warnings.append(f"{len(empty)} selections hold no sound and are kept unjudged: {'; '.join(empty[:3])}{more}")
-    return warnings
 
 
 def _write_filtered(
@@ -208,13 +176,18 @@ def _write_filtered(
         pred_path = target.relative_to(run.root).as_posix()
         for one in sorted(kept, key=lambda one: (one.selection.begin_s, one.selection.end_s)):
             entry = index_entry(one, len(entries) + 1, source.recording, pred_path)
-            score = evaluation.score_max.get((entry.recording, entry.start_s, entry.end_s))
-            entries.append(entry.model_copy(update={"score_max": score}))
+            known = evaluation.measures.get((entry.recording, entry.start_s, entry.end_s), {})
+            entries.append(entry.model_copy(update=known))
     return entries
 
 
 def _meta(
-    cfg: RfCfg, model_sha256: str, evaluation: Evaluation, sources: Sequence[Source], n_entries: int
+    cfg: RfCfg,
+    threshold: float,
+    model_sha256: str,
+    evaluation: Evaluation,
+    sources: Sequence[Source],
+    n_entries: int,
 ) -> dict[str, Any]:
     recordings: list[RecordingInfo]
     if evaluation.recordings is not None:
@@ -229,7 +202,7 @@ def _meta(
         "rf_model": cfg.rf_model_path,
         "rf_model_sha256": model_sha256,
         "features": "all",
-        "rf_threshold": cfg.rf_threshold,
+        "rf_threshold": threshold,
         "stft": {"n_fft": cfg.n_fft, "hop": cfg.hop},
         "mfcc": {"n_mfcc": cfg.n_mfcc, "include_deltas": cfg.include_deltas},
     }

@@ -60,7 +60,7 @@ def features_of_run(
         if source.path is None or not source.rows:
             finish(source, np.empty((0, len(settings.columns))))
         else:
-            work.append(Work(name, source.path, source.selections))
+            work.append(Work(name, source.path, source.selections, source.scores))
     for extracted in extract_all(work, settings, workers):
         source = todo[extracted.work.key]
         if extracted.features is None:

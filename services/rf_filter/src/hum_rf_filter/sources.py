@@ -14,7 +14,9 @@ from hum_shared.audio import probe
 from hum_shared.errors import HumError
 from hum_shared.files import sha256_file, sha256_json
 from hum_shared.index import PredictionIndex, RecordingInfo, read_index
+from hum_shared.layout import score_file
 from hum_shared.recordings import RecordingFolder
+from hum_shared.scores import read_score_meta
 from hum_shared.selections import Selection
 
 _SAME_LENGTH_S = 0.002  # indexes round to milliseconds
@@ -28,12 +30,12 @@ class Evaluation:
     ----------
     recordings
         Every recording that was scored, by its name without audio suffix; None when the index does not say.
-    score_max
-        (recording, start, end) → the highest window score, where it is known.
+    measures
+        (recording, start, end) → what the decoder knows of a selection: `score_max`, `confidence`.
     """
 
     recordings: Mapping[str, RecordingInfo] | None = None
-    score_max: Mapping[tuple[str | None, float, float], float | None] = field(default_factory=dict)
+    measures: Mapping[tuple[str | None, float, float], Mapping[str, float | None]] = field(default_factory=dict)
 
     def info(self, stem: str) -> RecordingInfo | None:
         """Return what the index says about a recording."""
@@ -42,7 +44,7 @@ class Evaluation:
     def digest(self) -> str:
         """Return the SHA-256 of what is passed on from here."""
         known = None if self.recordings is None else [one.model_dump() for one in self.recordings.values()]
-        return sha256_json([known, [[*key, score] for key, score in self.score_max.items()]])
+        return sha256_json([known, [[*key, dict(found)] for key, found in self.measures.items()]])
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,10 @@ class Source:
         The recording's full name.
     path, info
         The recording; None where an empty table's recording is gone, which does no harm.
+    scores
+        Its score track; None where there is none.
     digest
-        Changes with anything that features depend on: table, recording, settings, this package's version.
+        Changes with anything that features depend on: table, recording, scores, settings, this package's version.
     """
 
     table: Path
@@ -68,6 +72,7 @@ class Source:
     recording: str
     path: Path | None
     info: RecordingInfo | None
+    scores: Path | None
     digest: str
 
     @property
@@ -90,16 +95,26 @@ def read_evaluation(path: Path) -> Evaluation:
     infos = index.meta.recordings
     return Evaluation(
         None if infos is None else {names.recording_stem(info.name): info for info in infos},
-        {(entry.recording, entry.start_s, entry.end_s): entry.score_max for entry in index.entries},
+        {
+            (entry.recording, entry.start_s, entry.end_s): {
+                "score_max": entry.score_max,
+                "confidence": entry.confidence,
+            }
+            for entry in index.entries
+        },
     )
 
 
 def find_sources(
-    tables: Sequence[Path], recordings: RecordingFolder, evaluation: Evaluation, settings: FeatureSettings
+    tables: Sequence[Path],
+    recordings: RecordingFolder,
+    evaluation: Evaluation,
+    settings: FeatureSettings,
+    scores_dir: Path | None = None,
 ) -> tuple[list[Source], dict[str, str]]:
     """Return what can be filtered, and the name of each recording that cannot → why.
 
-    An empty table needs no recording.
+    An empty table needs no recording, and no table needs a score track: a broken one is a failure, though.
     """
     sources: list[Source] = []
     failures: dict[str, str] = {}
@@ -116,7 +131,9 @@ def find_sources(
             except HumError:
                 if rows:
                     raise
-            sources.append(Source(table, rows, name, path, info, _digest(table, info, settings)))
+            scores, scores_sha256 = _scores(scores_dir, name) if rows else (None, None)
+            digest = _digest(table, info, scores_sha256, settings)
+            sources.append(Source(table, rows, name, path, info, scores, digest))
         except HumError as error:
             failures[name] = str(error)
     return sources, failures
@@ -137,6 +154,14 @@ def _info(path: Path, known: RecordingInfo | None) -> RecordingInfo:
     )
 
 
-def _digest(table: Path, info: RecordingInfo | None, settings: FeatureSettings) -> str:
+def _scores(folder: Path | None, recording: str) -> tuple[Path | None, str | None]:
+    """Return a recording's score track and the digest of what it was made from; None where there is none."""
+    path = score_file(folder, recording) if folder is not None else None
+    if path is None or not path.is_file():
+        return None, None
+    return path, read_score_meta(path).inputs_sha256
+
+
+def _digest(table: Path, info: RecordingInfo | None, scores_sha256: str | None, settings: FeatureSettings) -> str:
     recording = info.sha256 if info is not None else None
-    return sha256_json([sha256_file(table), recording, asdict(settings), __version__])
+    return sha256_json([sha256_file(table), recording, scores_sha256, asdict(settings), settings.columns, __version__])

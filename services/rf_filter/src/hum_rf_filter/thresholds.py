@@ -1,9 +1,11 @@
-"""Thresholds on a forest's probability: two rules for where to cut."""
+"""Thresholds on a forest's probability: rules for where to cut."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from hum_rf_filter.training_data import Events
 
 UNDECIDED = 0.50
 
@@ -65,6 +67,42 @@ def f_beta_threshold(labels: ArrayLike, probs: ArrayLike, beta: float) -> float:
     weighted = (1 + beta**2) * found
     f_beta = weighted / (weighted + beta**2 * (targets - found) + false)
     return float(thresholds[f_beta >= f_beta.max() - _SAME].max())
+
+
+def event_f1_threshold(events: Events, probs: NDArray[np.float64]) -> float:
+    """Return the threshold with the largest event F1, true calls without a candidate counted as missed.
+
+    ``F1 = 2·TP / (candidates kept + true calls)``, summed over runs. Ties go to the lower threshold, which keeps
+    more.
+
+    Parameters
+    ----------
+    events, probs
+        Of candidates, shape (n,).
+
+    Returns
+    -------
+    float
+        0.50 without any candidate that matches a call.
+    """
+    thresholds, found, false = events_at(events, probs)
+    if not found.any():
+        return UNDECIDED
+    f1 = 2 * found / (found + false + events.n_true)
+    return float(thresholds[f1 >= f1.max() - _SAME].min())
+
+
+def events_at(
+    events: Events, probs: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return every distinct probability, ascending, and how many true and false events, summed over runs, it keeps."""
+    thresholds, rank = np.unique(probs, return_inverse=True)
+
+    def at_least(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        summed = np.bincount(rank, weights=counts, minlength=len(thresholds)).astype(np.int64)
+        return np.cumsum(summed[::-1])[::-1]
+
+    return thresholds, at_least(events.matched), at_least(events.in_runs - events.matched)
 
 
 def _counts(labels: ArrayLike, probs: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from hum_rf_filter import __version__
-from hum_rf_filter.candidates import candidate_data, find_candidates, find_tables
-from hum_rf_filter.card import ForestCard, read_card, write_card
+from hum_rf_filter.candidates import find_candidates, find_tables
+from hum_rf_filter.card import ForestCard, TrainingRecording, read_card, write_card
 from hum_rf_filter.features import FeatureSettings
 from hum_rf_filter.forest_file import SKOPS_SUFFIX, write_forest
-from hum_rf_filter.training import MIN_SAMPLES_LEAF, Trained, TrainingSettings, train_forest
+from hum_rf_filter.importance import write_picture
+from hum_rf_filter.out_of_fold import KINDS, MIN_SAMPLES_LEAF
+from hum_rf_filter.run_data import candidate_data
+from hum_rf_filter.training import Trained, TrainingSettings, train_forest
 from hum_rf_filter.training_data import TrainingData, read_training_data
+from hum_shared import names
 from hum_shared.command import warn
 from hum_shared.errors import InputError
 from hum_shared.files import sha256_file, sha256_json
@@ -20,6 +24,7 @@ from hum_shared.index import CorpusIndex, read_index
 from hum_shared.progress import Progress, track
 from hum_shared.provenance import collect
 from hum_shared.recordings import RecordingFolder
+from hum_shared.scores import read_score_meta
 
 _PACKAGES = ("hum-rf-filter", "scikit-learn", "skops", "librosa", "numpy", "scipy", "pandas", "joblib")
 
@@ -62,13 +67,14 @@ def train_on_runs(
     out: Path,
     settings: TrainingSettings,
     feature_settings: FeatureSettings,
+    scores: Path | None = None,
     workers: int = 0,
     progress_file: Path | None = None,
 ) -> Training:
     """Train on the candidates of all runs below a folder, labelled by ground truth.
 
-    Writes the forest (`.skops`) and its card beside it. Does nothing when both were made from the same tables,
-    recordings, ground truth and settings.
+    Writes the forest (`.skops`), its card and a picture of its features' importance beside it. Does nothing when
+    all were made from the same tables, scores, recordings, ground truth and settings.
 
     Parameters
     ----------
@@ -80,6 +86,12 @@ def train_on_runs(
         Folder of the recordings; sub-folders count.
     out
         The forest; its name ends in `.skops`.
+    settings
+        But for these: both kinds of forest are compared, votes are calibrated, and all tapes are learned from, since
+        folds across tapes tell how good it is.
+    scores
+        Folder of the runs' score tracks, or of a benchmark's `<model>/<window and hop>/`; None trains without the
+        features that need them.
     workers
         Processes for the features; 0 for all CPUs this process may use.
 
@@ -90,18 +102,25 @@ def train_on_runs(
     """
     _check_out(out)
     truth = read_index(truth_file, CorpusIndex)
-    tables = find_tables(runs)
+    settings = replace(settings, kinds=tuple(KINDS), calibrated=True, hold_out=False)
+    tables = find_tables(runs, scores)
     candidates = find_candidates(tables, RecordingFolder(audio_dir), truth)
-    inputs = {table.relative_to(runs).as_posix(): sha256_file(table) for table in tables}
+    recordings = [
+        TrainingRecording(name=name, tape=names.parse_recording(name).tape, sha256=path and sha256_file(path))
+        for name, path in candidates.recordings.items()
+    ]
+    inputs = {table.path.relative_to(runs).as_posix(): sha256_file(table.path) for table in tables}
     inputs["ground truth"] = sha256_file(truth_file)
-    inputs |= {f"recording {path.name}": sha256_file(path) for path in candidates.by_recording}
+    inputs |= {f"recording {one.name}": one.sha256 or "" for one in recordings}
+    tracks = {one.scores for rows in candidates.by_recording.values() for one in rows if one.scores is not None}
+    inputs |= {f"scores {path.parent.name} {path.name}": read_score_meta(path).inputs_sha256 for path in tracks}
 
     def data(progress: Progress) -> TrainingData:
         for line in candidates.warnings:
             warn(line)
-        return candidate_data(candidates, truth, feature_settings, workers, progress)
+        return candidate_data(candidates, feature_settings, workers, progress)
 
-    return _train(out, settings, feature_settings, inputs, progress_file, data)
+    return _train(out, settings, feature_settings, inputs, progress_file, data, recordings)
 
 
 def _train(
@@ -111,6 +130,7 @@ def _train(
     inputs: dict[str, str],
     progress_file: Path | None,
     load: Callable[[Progress], TrainingData],
+    recordings: Sequence[TrainingRecording] = (),
 ) -> Training:
     inputs_sha256 = sha256_json([inputs, asdict(settings), asdict(feature_settings), __version__])
     with track("rf-train", out.name, "selections", file=progress_file) as progress:
@@ -123,17 +143,23 @@ def _train(
             warn(line)
         progress.advance(0, "training")
         trained = train_forest(data, settings)
-        if trained.grouped_by == "time block":
-            warn(
-                f"targets and noise come from {len(set(data.tapes))} tape(s), too few to judge across tapes: folds are "
-                "blocks of time within tapes, and all measures too good for a new tape"
-            )
-        elif not trained.tapes["test"]:
-            warn(f"{len(trained.tapes['train'])} tapes are too few to hold some out: there is no test, only folds")
+        for line in trained.warnings:
+            warn(line)
         write_forest(out, trained.forest)
-        card = _card(out, trained, data, settings, feature_settings, inputs_sha256)
+        picture = picture_path(out)
+        if trained.importance:
+            write_picture(picture, trained.importance, f"{out.name}: {trained.kind}")
+        else:
+            picture.unlink(missing_ok=True)
+        # The card last: it says that all of it belongs together.
+        card = _card(out, trained, data, settings, feature_settings, inputs_sha256, recordings)
         write_card(out, card)
     return Training(card, trained.report)
+
+
+def picture_path(forest: Path) -> Path:
+    """Return where the picture of a forest's importance lies: `forest.skops` → `forest.importance.png`."""
+    return forest.with_suffix(".importance.png")
 
 
 def _check_out(out: Path) -> None:
@@ -149,7 +175,9 @@ def _finished(out: Path, inputs_sha256: str) -> ForestCard | None:
         card = read_card(out, sha256_file(out))
     except InputError:
         return None  # damaged, or an interrupted training: made anew
-    return card if card is not None and card.inputs_sha256 == inputs_sha256 else None
+    if card is None or card.inputs_sha256 != inputs_sha256 or (card.importance and not picture_path(out).is_file()):
+        return None
+    return card
 
 
 def _card(
@@ -159,12 +187,14 @@ def _card(
     settings: TrainingSettings,
     feature_settings: FeatureSettings,
     inputs_sha256: str,
+    recordings: Sequence[TrainingRecording],
 ) -> ForestCard:
-    columns = [str(name) for name in data.features.columns]
+    columns = [str(name) for name in trained.forest.feature_names_in_]
+    given = [str(name) for name in data.features.columns]
     return ForestCard(
         model_file=out.name,
         model_sha256=sha256_file(out),
-        classes={"0": "noise", "1": "target"},
+        classes={str(one): ("noise", "target")[int(one)] for one in trained.forest.classes_},
         feature_names=columns,
         medians=dict(trained.medians),
         thresholds=dict(trained.thresholds),
@@ -176,9 +206,17 @@ def _card(
         inputs_sha256=inputs_sha256,
         stft={"n_fft": feature_settings.n_fft, "hop": feature_settings.hop},
         mfcc={
-            "n_mfcc": sum(1 for name in columns if name.startswith("mfcc") and name.endswith("_mean")),
-            "include_deltas": any(name.startswith("d_mfcc") for name in columns),
+            "n_mfcc": sum(1 for name in given if name.startswith("mfcc") and name.endswith("_mean")),
+            "include_deltas": any(name.startswith("d_mfcc") for name in given),
         },
         training={**asdict(settings), "min_samples_leaf": MIN_SAMPLES_LEAF, "class_weight": "balanced"},
         provenance=collect(_PACKAGES, seed=settings.seed),
+        forest=trained.kind,
+        comparison={kind: dict(found) for kind, found in trained.comparison.items()},
+        calibration=trained.calibration,
+        importance=dict(trained.importance),
+        recommended=trained.recommended,
+        training_tapes=sorted({*data.tapes, *(one.tape for one in recordings)}),
+        training_recordings=list(recordings),
+        warnings=list(trained.warnings),
     )

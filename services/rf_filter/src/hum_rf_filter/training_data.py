@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hum_rf_filter.features import LOGIT_FEATURE
+from hum_rf_filter.features import FILLED_COLUMNS
 from hum_rf_filter.spectral import SPECTRAL_COLUMNS
 from hum_rf_filter.tables import LABEL, SELECTION, WAVE_FILE, read_features
 from hum_shared import names
@@ -24,13 +24,37 @@ _CEPSTRAL = re.compile(r"(?:d_|dd_)?mfcc\d+_(?:mean|std)")
 
 
 @dataclass(frozen=True)
+class Events:
+    """How rows count as events when runs are compared with the truth.
+
+    Attributes
+    ----------
+    in_runs, matched
+        In how many runs each row stands, and in how many of these it matches a true call, shape (n,).
+    calls
+        Number of the true call each row matches, -1 for none, shape (n,).
+    n_true
+        True calls, summed over runs: those without a candidate are missed whatever a filter does.
+    """
+
+    in_runs: NDArray[np.int64]
+    matched: NDArray[np.int64]
+    calls: NDArray[np.int64]
+    n_true: int
+
+    def of_rows(self, rows: NDArray[np.int64]) -> Events:
+        """Return the counts of some of the rows."""
+        return Events(self.in_runs[rows], self.matched[rows], self.calls[rows], self.n_true)
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """Labelled rows.
 
     Attributes
     ----------
     features
-        One column per feature; complete, but that `cnn_logit_mean` may be NaN in some rows.
+        One column per feature; complete, but that `cnn_logit_mean` and columns of context may be NaN in some rows.
     is_target
         Shape (n,).
     tapes
@@ -39,6 +63,8 @@ class TrainingData:
         Where a row lies on its tape: seconds, or anything else that grows with time, shape (n,).
     sha256
         Digest of all of this.
+    events
+        Of rows that are candidates of runs; None for rows that a person labelled.
     warnings
         What was left out, one line each.
     """
@@ -48,6 +74,7 @@ class TrainingData:
     tapes: NDArray[np.object_]
     times: NDArray[np.float64]
     sha256: str
+    events: Events | None = None
     warnings: Sequence[str] = field(default_factory=tuple)
 
 
@@ -85,6 +112,7 @@ def training_data(
     tapes: NDArray[np.object_],
     times: NDArray[np.float64],
     source: str,
+    events: Events | None = None,
 ) -> TrainingData:
     """Return the rows of a feature table that can be learned from.
 
@@ -94,7 +122,7 @@ def training_data(
         Feature columns among others.
     labels
         `target`, `noise`, or nothing for a row that is left out.
-    tapes, times
+    tapes, times, events
         See :class:`TrainingData`.
     source
         Names the table in messages.
@@ -105,14 +133,14 @@ def training_data(
         When no feature column is there or one is not numeric.
     """
     known = [name for name in table.columns if is_feature(str(name))]
-    columns = [name for name in known if name != LOGIT_FEATURE or table[name].notna().any()]
-    if not set(columns) - {LOGIT_FEATURE}:
+    columns = [name for name in known if name not in FILLED_COLUMNS or table[name].notna().any()]
+    if not set(columns) - FILLED_COLUMNS:
         raise TableError(f"{source}: no feature columns. Write it with hum-rf-filter extract.")
     try:
         features = table[columns].astype(np.float64)
     except ValueError as error:
         raise TableError(f"{source}: a feature is not a number ({error})") from None
-    sounding = features.drop(columns=LOGIT_FEATURE, errors="ignore").notna().all(axis=1).to_numpy()
+    sounding = features.drop(columns=list(FILLED_COLUMNS), errors="ignore").notna().all(axis=1).to_numpy()
     labelled = labels != ""
     rows = np.flatnonzero(sounding & labelled)
     chosen = features.iloc[rows].reset_index(drop=True)
@@ -121,6 +149,7 @@ def training_data(
     digest.update(
         "\n".join(f"{a} {b} {c}" for a, b, c in zip(is_target, tapes[rows], times[rows], strict=True)).encode()
     )
+    empty = [str(name) for name in known if name not in columns]
     ignored = [str(name) for name in table.columns if name not in (*known, WAVE_FILE, SELECTION, LABEL)]
     warnings = [
         text
@@ -128,13 +157,26 @@ def training_data(
             (not labelled.all(), f"{source}: {np.count_nonzero(~labelled)} rows without a label are left out"),
             (not sounding.all(), f"{source}: {np.count_nonzero(~sounding)} rows without sound are left out"),
             (bool(ignored), f"{source}: columns that are no feature are left out: {', '.join(ignored)}"),
-            (LOGIT_FEATURE in known and LOGIT_FEATURE not in columns, f"{source}: {LOGIT_FEATURE} is empty; left out"),
+            (bool(empty), f"{source}: empty columns are left out: {', '.join(empty)}"),
         )
         if said
     ]
-    return TrainingData(chosen, is_target, tapes[rows], times[rows], digest.hexdigest(), tuple(warnings))
+    return TrainingData(
+        chosen,
+        is_target,
+        tapes[rows],
+        times[rows],
+        digest.hexdigest(),
+        None if events is None else events.of_rows(rows),
+        tuple(warnings),
+    )
 
 
 def is_feature(name: str) -> bool:
     """Whether a column of this name is a feature."""
-    return name == LOGIT_FEATURE or name in SPECTRAL_COLUMNS or _CEPSTRAL.fullmatch(name) is not None
+    return name in FILLED_COLUMNS or name in SPECTRAL_COLUMNS or is_cepstral(name)
+
+
+def is_cepstral(name: str) -> bool:
+    """Whether a column of this name is one of the cepstrum's."""
+    return _CEPSTRAL.fullmatch(name) is not None

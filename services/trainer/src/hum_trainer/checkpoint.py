@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from hum_shared.errors import InputError
-from hum_shared.model.model_file import torch_file
+from hum_shared.model.model_parts import torch_file
 
 FILE_NAME = "checkpoint.pt"
 

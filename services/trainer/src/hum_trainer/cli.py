@@ -159,14 +159,58 @@ def selection_tables(
 def run(
     cfg: Annotated[Path, typer.Argument(help="alpaca_server.cfg")],
     progress_file: Annotated[Path | None, typer.Option(help="where to keep the task's progress")] = None,
+    status_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="show the status at this port of 127.0.0.1; 0: a free one")
+    ] = None,
 ) -> None:
     """Train the network a cfg describes; goes on where an interrupted run stopped.
 
     Example: hum-trainer run TRAINING/cfg/v1_random/alpaca_server.cfg
     """
+    from hum_shared.status.task import own_status
     from hum_trainer.run import run_training
 
-    run_training(cfg, progress_file)
+    with own_status(status_port, cfg, progress_file) as kept_in:
+        run_training(cfg, kept_in)
+
+
+@app.command()
+def mine(
+    cfg: Annotated[Path, typer.Argument(help="alpaca_server.cfg of recipe windows or frames")],
+    from_selections: Annotated[Path | None, typer.Option(help="folder of Raven tables that a person corrected")] = None,
+    progress_file: Annotated[Path | None, typer.Option(help="where to keep the task's progress")] = None,
+) -> None:
+    """Turn a model's confident false alarms on its training tapes into negatives for the next training.
+
+    With --from-selections no model is run: rows whose sound type is noise become negatives, other rows that
+    overlap no labelled call become calls.
+
+    Example: hum-trainer mine TRAINING/cfg/hums/alpaca_server.cfg --from-selections corrected/
+    """
+    from hum_trainer.mine_run import run_mining
+
+    run_mining(cfg, from_selections, progress_file)
+
+
+@app.command()
+def suggest_cfg(corpus_root: CorpusRoot) -> None:
+    """Propose settings that fit a corpus's calls, each with its reason, as a table and as cfg lines.
+
+    Training takes them by itself where a cfg of recipe windows or frames does not give them.
+
+    Example: hum-trainer suggest-cfg data/training_corpus_v1
+    """
+    from rich.console import Console
+
+    from hum_trainer.labelled_recordings import labelled_recordings
+    from hum_trainer.suggestion import cfg_lines, suggest, suggestion_table
+
+    index = _read_or_make_index(corpus_root, corpus_root, write=False)
+    suggestion = suggest(labelled_recordings(index, corpus_root, str(corpus_root)))
+    console = Console(width=None if sys.stdout.isatty() else 10_000)
+    console.print(suggestion_table(suggestion))
+    console.print()
+    typer.echo(cfg_lines(suggestion), nl=False)
 
 
 @app.command()
@@ -177,6 +221,10 @@ def synthesise_corpus(
     sample_rate: Annotated[int, typer.Option(help="Hz")] = 16000,
     seed: Annotated[int, typer.Option(min=0, help="seed of every random choice")] = 1,
     first_animal: Annotated[int, typer.Option(min=0, help="number of the first animal")] = 380,
+    lowest_snr: Annotated[float, typer.Option(help="faintest hum, dB over the background")] = 3.0,
+    highest_snr: Annotated[float, typer.Option(help="loudest hum, dB over the background")] = 25.0,
+    distractors: Annotated[float, typer.Option(help="steps, birds, voices and clicks per minute")] = 14.0,
+    background: Annotated[Literal["wind", "rain"], typer.Option(help="what is heard all the time")] = "wind",
 ) -> None:
     """Write a made-up corpus that sounds like a paddock, for trying things out.
 
@@ -184,7 +232,14 @@ def synthesise_corpus(
     """
     from hum_trainer.paddock import Paddock, synthesise, tape_names
 
-    paddock = Paddock(minutes_per_tape=minutes, sample_rate=sample_rate, seed=seed)
+    paddock = Paddock(
+        minutes_per_tape=minutes,
+        sample_rate=sample_rate,
+        distractors_per_minute=distractors,
+        snr_db=(lowest_snr, highest_snr),
+        background=background,
+        seed=seed,
+    )
     n_hums = synthesise(out, tapes=tape_names(tapes, first_animal), paddock=paddock)
     typer.echo(f"{out}: {n_hums} hums on {tapes} tapes" if n_hums else f"{out}: nothing to do, it is all there")
 

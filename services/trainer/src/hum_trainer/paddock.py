@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,12 @@ from hum_shared.names import HumName, format_clip, format_hum
 from hum_trainer import sounds
 
 SETTINGS_FILE = "paddock.json"
+Background = Literal["wind", "rain"]
 
 _GAP_MS = 200  # at least this long between two hums, and between a hum and its clip's edge
 _HUM_MS = (300, 2000)
 _QUALITY_LIMITS_DB = (10.0, 17.5)  # below the first: quality 1, below the second: 2, else 3
-_WIND_RMS = 0.01
+_BACKGROUND_RMS = 0.01
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Paddock:
         How many hums; how many steps, birds, voices and clicks together.
     snr_db
         Range of the hums' level over the background, both within 100–4000 Hz.
+    background
+        ``wind``, or ``rain`` with wind and a machine's drone.
     seed
         Seed of every random choice; a tape depends on it and on its own name, not on the other tapes.
     """
@@ -52,6 +56,7 @@ class Paddock:
     hums_per_minute: float = 10.0
     distractors_per_minute: float = 14.0
     snr_db: tuple[float, float] = (3.0, 25.0)
+    background: Background = "wind"
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -139,7 +144,7 @@ def compose_tape(rng: np.random.Generator, paddock: Paddock) -> tuple[NDArray[np
     rate = paddock.sample_rate
     edges = paddock.clip_edges_ms()
     n = _samples(edges[-1][1], rate)
-    tape = _WIND_RMS * sounds.wind(rng, rate, n)
+    tape = _BACKGROUND_RMS * {"wind": sounds.wind, "rain": sounds.rain}[paddock.background](rng, rate, n)
     band = butter(2, sounds.BAND_HZ, "bandpass", fs=rate, output="sos") if rate > 2 * sounds.BAND_HZ[1] else None
     heard = tape if band is None else sosfilt(band, tape)
     background = np.sqrt(np.mean(heard**2))

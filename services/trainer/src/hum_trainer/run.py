@@ -5,54 +5,46 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from pydantic import ValidationError
 
-from hum_shared import layout, provenance
+from hum_shared import provenance
 from hum_shared.card import ModelCard, write_card
-from hum_shared.command import say, warn
+from hum_shared.command import say
 from hum_shared.config.cfg import read_cfg
-from hum_shared.config.training import TrainingCfg
-from hum_shared.config.workspace import workspace_of
-from hum_shared.errors import InputError
-from hum_shared.files import read_json, sha256_file, sha256_json
-from hum_shared.model.device import choose_device, describe, exact_float32, supports_bfloat16
+from hum_shared.config.training import ClipsCfg, TrainingCfg
+from hum_shared.files import sha256_file, sha256_json
+from hum_shared.model.device import describe
 from hum_shared.model.front_end import DataOpts, FrontEnd
-from hum_shared.model.model_file import classifier_opts, encoder_opts, save_model, save_script
+from hum_shared.model.model_file import save_model
+from hum_shared.model.model_parts import classifier_opts, encoder_opts
 from hum_shared.model.network import build_network
+from hum_shared.model.script_file import save_script
 from hum_shared.progress import track
 from hum_shared.stopping import StopRequest
 from hum_trainer.batches import HIGHEST_PITCH_SOURCE, BatchMaker
-from hum_trainer.checkpoint import FILE_NAME, load_checkpoint
 from hum_trainer.clips import PARTS, Clip, Part, class_indices, clips_digest, read_noise, read_part, tape_of
 from hum_trainer.loop import Trainer
 from hum_trainer.measures import Outcome
+from hum_trainer.run_state import (
+    PACKAGES,
+    RunFolders,
+    device_and_precision,
+    is_complete,
+    run_folders,
+    usable_checkpoint,
+)
 from hum_trainer.spectrograms import SpectrogramStore, build_store, n_frames
 from hum_trainer.summaries import Summaries
 from hum_trainer.training_log import TrainingLog
 
-_PACKAGES = ("torch", "torchaudio", "numpy", "soundfile", "soxr")
 _FREE_TO_CHANGE = frozenset(
     {"max_train_epochs", "cache_dir", "num_workers", "log_dir", "summary_dir", "device", "no_cuda", "debug"}
     | {"start_from_scratch", "model_dir", "checkpoint_dir", "data_dir", "noise_dir"}
 )
 """Settings that do not change what an epoch computes: a run may go on with others (data counts by content)."""
 _N_EXAMPLES = 8
-
-
-@dataclass(frozen=True)
-class _Folders:
-    data: Path
-    noise: Path | None
-    cache: Path | None
-    models: Path
-    checkpoints: Path
-    summaries: Path
-    logs: Path
 
 
 def run_training(cfg_path: Path, progress_file: Path | None = None) -> None:
@@ -67,20 +59,30 @@ def run_training(cfg_path: Path, progress_file: Path | None = None) -> None:
     Stopped
         On SIGUSR1 or SIGTERM, with a checkpoint from which the next run goes on exactly.
     """
-    stop = StopRequest().install()
     cfg = read_cfg(cfg_path, TrainingCfg)
-    folders = _folders(cfg, cfg_path)
+    if cfg.recipe == "windows":
+        from hum_trainer.windows_run import run_windows  # each recipe loads only what it needs
+
+        run_windows(cfg, cfg_path, progress_file)
+        return
+    if cfg.recipe == "frames":
+        from hum_trainer.frames_run import run_frames
+
+        run_frames(cfg, cfg_path, progress_file)
+        return
+    stop = StopRequest().install()
+    folders = run_folders(cfg, cfg_path)
+    assert folders.data is not None  # the cfg's rule
     clips = {part: read_part(folders.data, part) for part in PARTS}
     classes = class_indices([clip for part in PARTS for clip in clips[part]], cfg.num_classes)
     noise_clips = read_noise(folders.noise) if cfg.augmentation and folders.noise else []
     data_sha256 = clips_digest(clips)
     settings_sha256 = _settings_digest(cfg, data_sha256, noise_clips)
-    model_path = folders.models / layout.MODEL_FILE
-    card_path = folders.models / "model.json"
-    state = _usable_checkpoint(folders.checkpoints / FILE_NAME, cfg, settings_sha256)
+    model_path = folders.model
+    state = usable_checkpoint(folders.checkpoint, cfg, settings_sha256)
     n_rows = len(clips["train"])
     with track("train", cfg_path.parent.name, "clips", cfg.max_train_epochs * n_rows, progress_file) as progress:
-        if state and state["finished"] and _is_complete(card_path, model_path, settings_sha256, cfg):
+        if state and state["finished"] and is_complete(folders, settings_sha256, cfg):
             progress.message = "nothing to do: the model is up to date"
             say(f"{progress.message}: {model_path}")
             return
@@ -89,7 +91,7 @@ def run_training(cfg_path: Path, progress_file: Path | None = None) -> None:
         if state:
             trainer.restore(state)
             log.say(f"going on after {trainer.epoch} epochs and {trainer.batch} batches")
-            progress.done = trainer.epoch * n_rows
+            progress.skip(trainer.epoch * n_rows)
         summaries = Summaries(folders.summaries, sorted(classes, key=lambda name: classes[name]))
         if trainer.epoch == 0:
             shown = torch.arange(min(_N_EXAMPLES, len(trainer.val_labels)))
@@ -117,7 +119,7 @@ def run_training(cfg_path: Path, progress_file: Path | None = None) -> None:
         }
         summaries.outcome("test", trainer.epoch, parts["test"])
         summaries.close()
-        _write_model(model_path, card_path, cfg, trainer, classes, clips, data_sha256, parts)
+        _write_model(model_path, folders.card, cfg, trainer, classes, clips, data_sha256, parts)
         measures = parts["test"].measures()
         progress.message = f"best epoch {trainer.best_epoch}, test accuracy {measures['accuracy']:.3f}"
         log.say(f"{progress.message}, F1 {measures['f1']:.3f}: {model_path}")
@@ -139,36 +141,16 @@ def data_opts(cfg: TrainingCfg) -> DataOpts:
     )
 
 
-def _folders(cfg: TrainingCfg, cfg_path: Path) -> _Folders:
-    resolve = workspace_of(cfg_path).resolve
-    models = resolve(cfg.model_dir)
-    return _Folders(
-        data=resolve(cfg.data_dir),
-        noise=resolve(cfg.noise_dir) if cfg.noise_dir else None,
-        cache=resolve(cfg.cache_dir) if cfg.cache_dir else None,
-        models=models,
-        checkpoints=resolve(cfg.checkpoint_dir),
-        summaries=resolve(cfg.summary_dir) if cfg.summary_dir else models.parent / "summaries",
-        logs=resolve(cfg.log_dir) if cfg.log_dir else models.parent / "logs",
-    )
-
-
 def _prepare(
     cfg: TrainingCfg,
-    folders: _Folders,
+    folders: RunFolders,
     clips: Mapping[Part, Sequence[Clip]],
     noise_clips: Sequence[Clip],
     classes: Mapping[str, int],
     settings_sha256: str,
     log: TrainingLog,
 ) -> tuple[Trainer, BatchMaker]:
-    device = choose_device(cfg.device, no_cuda=cfg.no_cuda)
-    precision = cfg.precision
-    if precision == "bfloat16" and not supports_bfloat16(device):
-        warn(f"precision=bfloat16: this {device.type} has no bfloat16 arithmetic; training in float32")
-        precision = "float32"
-    exact_float32()
-    torch.backends.cudnn.deterministic = True  # the same seed gives the same losses on a GPU as well
+    device, precision = device_and_precision(cfg)
     opts = data_opts(cfg)
     front_end = FrontEnd(opts, min_max_norm=cfg.min_max_norm)
     window = math.ceil(cfg.sequence_len / 1000 * cfg.sr)  # as the predictor's grid rounds it
@@ -212,7 +194,7 @@ def _prepare(
         val_labels=_labels(stores["val"], classes),
         device=device,
         precision=precision,
-        checkpoint=folders.checkpoints / FILE_NAME,
+        checkpoint=folders.checkpoint,
         settings_sha256=settings_sha256,
     )
     return trainer, makers["test"]
@@ -223,32 +205,9 @@ def _labels(store: SpectrogramStore, classes: Mapping[str, int]) -> torch.Tensor
 
 
 def _settings_digest(cfg: TrainingCfg, data_sha256: str, noise: Sequence[Clip]) -> str:
-    settings = {key: value for key, value in cfg.model_dump(mode="json").items() if key not in _FREE_TO_CHANGE}
+    keys = (ClipsCfg.model_fields.keys() | {"recipe"}) - _FREE_TO_CHANGE
+    settings = cfg.model_dump(mode="json", include=keys)
     return sha256_json([settings, data_sha256, [sha256_file(clip.path) for clip in noise]])
-
-
-def _usable_checkpoint(path: Path, cfg: TrainingCfg, settings_sha256: str) -> dict[str, Any] | None:
-    if cfg.start_from_scratch or not path.exists():
-        return None
-    state = load_checkpoint(path)
-    if state.get("settings_sha256") != settings_sha256:
-        warn(f"{path}: was made with other settings or data; training starts anew")
-        return None
-    return state
-
-
-def _is_complete(card_path: Path, model_path: Path, settings_sha256: str, cfg: TrainingCfg) -> bool:
-    if not (card_path.exists() and model_path.exists()):
-        return False
-    try:
-        card = ModelCard.model_validate(read_json(card_path))
-    except (InputError, ValidationError):
-        return False  # not one of ours, or damaged: written anew from the checkpoint
-    return (
-        card.training_data.get("settings_sha256") == settings_sha256
-        and card.training_cfg.get("max_train_epochs") == cfg.max_train_epochs
-        and card.model_sha256 == sha256_file(model_path)
-    )
 
 
 def _write_model(
@@ -288,6 +247,6 @@ def _write_model(
         },
         training_cfg=cfg.model_dump(mode="json"),
         seed=cfg.seed,
-        provenance=provenance.collect(_PACKAGES, cfg_sha256=cfg.digest(), seed=cfg.seed),
+        provenance=provenance.collect(PACKAGES, cfg_sha256=cfg.digest(), seed=cfg.seed),
     )
     write_card(card_path, card)

@@ -57,6 +57,7 @@ def voice(rng: np.random.Generator, rate: int) -> Signal:
     return _unit(stack * _envelope(n, 0.02, 0.05, rate))
 
 
+_DROPS_PER_S = 60
 _VOWELS = ((730, 1090), (270, 2290), (300, 870), (530, 1840))  # Peterson & Barney 1952, /a i u e/, men
 
 
@@ -92,6 +93,16 @@ def click(rng: np.random.Generator, rate: int) -> Signal:
     once = rng.standard_normal(t.size) * np.exp(-t / rng.uniform(0.001, 0.006))
     again = np.zeros(round(rng.uniform(0, 0.2) * rate))
     return _unit(np.concatenate([once, again, rng.uniform(0, 0.7) * once]))
+
+
+def rain(rng: np.random.Generator, rate: int, n: int) -> Signal:
+    """Return rain on a roof with wind and a machine's drone behind it; RMS about 1."""
+    drops = (rng.random(n) < _DROPS_PER_S / rate) * rng.exponential(1, n) * rng.choice([-1, 1], n)
+    patter = np.diff(_low_passed(drops, 4000, rate), prepend=0.0)
+    t = np.arange(n) / rate
+    drone = np.sin(2 * np.pi * 100 * t) + 0.5 * np.sin(2 * np.pi * 300 * t)
+    parts = ((wind(rng, rate, n), 0.5), (rng.standard_normal(n), 0.25), (patter, 0.5), (drone, 0.3))
+    return _unit(np.sum([share * _unit(part) for part, share in parts], axis=0))
 
 
 def wind(rng: np.random.Generator, rate: int, n: int) -> Signal:

@@ -55,8 +55,18 @@ class Summaries:
         self._board.close()
 
 
-def write_curves(folder: Path, history: Sequence[dict[str, float]]) -> None:
-    """Write `curves.csv` and `curves.png` atomically; one row per evaluation."""
+def write_curves(
+    folder: Path,
+    history: Sequence[dict[str, float]],
+    measures: Sequence[str] = ("val_accuracy", "val_f1", "val_precision"),
+) -> None:
+    """Write `curves.csv` and `curves.png` atomically; one row per evaluation.
+
+    Parameters
+    ----------
+    measures
+        Columns that are drawn beside the losses.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
     writer.writeheader()
@@ -66,7 +76,7 @@ def write_curves(folder: Path, history: Sequence[dict[str, float]]) -> None:
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
-    for axes, shown in ((left, ("train_loss", "val_loss")), (right, ("val_accuracy", "val_f1", "val_precision"))):
+    for axes, shown in ((left, ("train_loss", "val_loss")), (right, measures)):
         for name in shown:
             axes.plot(epochs, [row[name] for row in history], marker=".", label=name.replace("_", " "))
         axes.set_xlabel("epoch")

@@ -29,13 +29,16 @@ class CfgModel(BaseModel):
     ignored_keys: ClassVar[frozenset[str]] = frozenset({"src_dir"})
     """Keys of the original programs that are accepted and mean nothing here."""
 
+    written_when_given: ClassVar[frozenset[str]] = frozenset()
+    """Keys that a written cfg holds only when they were given: their defaults may come from elsewhere."""
+
     def digest(self) -> str:
         """Return the SHA-256 of the settings."""
         return sha256_json(self.model_dump(mode="json"))
 
     def with_values(self, **changes: Any) -> Self:
         """Return a validated copy with some values changed."""
-        return type(self).model_validate({**self.model_dump(), **changes})
+        return type(self).model_validate({**self.model_dump(exclude_unset=True), **changes})
 
 
 def broken_rule(key: str, message: str) -> PydanticCustomError:
@@ -80,7 +83,7 @@ def format_cfg(cfg: CfgModel, comment: str = "") -> str:
     out = [f"# {line}" for line in comment.splitlines()]
     for key in type(cfg).model_fields:
         value = getattr(cfg, key)
-        if value is None:
+        if value is None or (key in cfg.written_when_given and key not in cfg.model_fields_set):
             continue
         text = str(value).lower() if isinstance(value, bool) else str(value)
         if "\n" in text or "\r" in text or text != text.strip() or text in ("", "None"):

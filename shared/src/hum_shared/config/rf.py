@@ -24,6 +24,12 @@ class RfCfg(CfgModel):
     rf_model_sha256: str | None = Field(
         None, pattern=r"^[0-9a-f]{64}$", description="digest the forest must have; needed for pickles"
     )
+    use_card_threshold: bool = Field(
+        False, description="take the threshold that the forest's card recommends; rf_threshold where it has none"
+    )
+    scores_dir: str | None = Field(
+        None, description="where the run's score tracks lie; unset: none, and features that need them are missing"
+    )
     allow_missing_features: bool = Field(False, description="fill columns the forest wants and the table lacks")
     num_workers: int = Field(0, ge=0, description="worker processes; 0: all CPUs the process may use")
 

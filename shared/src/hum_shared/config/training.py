@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -17,10 +17,18 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
-class TrainingCfg(CfgModel):
-    """Settings of `hum-trainer run`; paths are relative to the workspace."""
+FROM_DATA = frozenset({"sr", "n_fft", "hop_length", "n_freq_bins", "fmin", "fmax", "sequence_len", "score_hop"})
+"""Keys that recipes `windows` and `frames` take from the corpus's calls where a cfg does not give them."""
 
-    data_dir: str = Field(description="dataset folder with train.csv, val.csv, test.csv and the clips")
+
+class ClipsCfg(CfgModel):
+    """The keys that recipe `clips` reads; those of the original programs, and a few of ours."""
+
+    data_dir: str | None = Field(
+        None,
+        description="clips: dataset folder with train.csv, val.csv, test.csv and the clips; other recipes: the "
+        "corpus, unset: the folder of corpus_index",
+    )
     cache_dir: str | None = Field(None, description="folder of computed spectrograms; unset: kept in memory")
     model_dir: str = Field(description="where the model file and its card go")
     checkpoint_dir: str = Field(description="where the resumable state goes")
@@ -65,16 +73,92 @@ class TrainingCfg(CfgModel):
     seed: int = Field(0, ge=0, description="seed of every random choice")
     precision: Precision = Field("float32", description="bfloat16: autocast of the network where the device can")
     device: Device | None = Field(None, description="wins over no_cuda; cuda fails where there is no GPU")
-    recipe: Literal["clips"] = Field("clips", description="clips: cut-out calls against noise clips")
+
+
+class TrainingCfg(ClipsCfg):
+    """Settings of `hum-trainer run`; paths are relative to the workspace."""
+
+    written_when_given: ClassVar[frozenset[str]] = FROM_DATA
+
+    recipe: Literal["clips", "windows", "frames"] = Field(
+        "clips",
+        description="clips: cut-out calls against noise clips; windows: labelled recordings, a label per window; "
+        "frames: labelled recordings, a label per frame",
+    )
+    architecture: Literal["resnet", "dense"] | None = Field(
+        None, description="network; unset: dense for recipe frames, else resnet, and nothing else fits"
+    )
+    # Recipes `windows` and `frames`:
+    corpus_index: str | None = Field(None, description="corpus_index.json of the labelled recordings")
+    normalisation: Literal["level", "min_max", "background"] | None = Field(
+        None,
+        description="background: level above each bin's running median; unset: level or min_max as min_max_norm "
+        "says, background for recipe frames",
+    )
+    background_s: float = Field(30.0, gt=0, description="window of the running median of background, s")
+    n_folds: int = Field(4, ge=2, description="parts that tapes are dealt into; one of them validates")
+    fold: int = Field(0, ge=0, description="which part validates, from 0; counted around where tapes are fewer")
+    examples_per_epoch: int | None = Field(
+        None, ge=2, description="windows or chunks per epoch; unset: 4 per call on the training tapes, at least 256"
+    )
+    score_hop: int | None = Field(
+        None, ge=1, description="step between windows when tapes are scored in training, ms; unset: from the data"
+    )
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's decay of weights, per unit of learning rate")
+    label_smoothing: float = Field(0.05, ge=0, lt=1, description="share of a label that is spread over the classes")
+    ema_decay: float = Field(
+        0.995, ge=0, lt=1, description="share of the averaged weights kept at a step; 0: no average"
+    )
+    mixup: float = Field(0.2, ge=0, description="α of the Beta distribution of mixup, with augmentation; 0: none")
+    hard_negative_rounds: int = Field(
+        1, ge=0, description="how often false alarms on the training tapes become negatives within a run"
+    )
+
+    @property
+    def normalisation_used(self) -> Literal["level", "min_max", "background"]:
+        """The normalisation that these settings mean."""
+        if self.normalisation is not None:
+            return self.normalisation
+        if self.recipe == "frames":
+            return "background"
+        return "min_max" if self.min_max_norm else "level"
+
+    @property
+    def left_to_data(self) -> frozenset[str]:
+        """Keys that are to be taken from the corpus's calls."""
+        return frozenset() if self.recipe == "clips" else FROM_DATA - self.model_fields_set
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        if self.fmin >= self.fmax:
+        if self.recipe == "clips" and self.data_dir is None:
+            raise broken_rule("data_dir", "data_dir is missing. Add data_dir=… (the dataset of recipe clips)")
+        if self.recipe != "clips" and self.corpus_index is None:
+            raise broken_rule("recipe", f"recipe {self.recipe} learns from a corpus. Add corpus_index=…")
+        if self.architecture is not None and (self.architecture == "dense") != (self.recipe == "frames"):
+            raise broken_rule(
+                "architecture",
+                f"architecture {self.architecture} does not go with recipe {self.recipe}: dense learns from frames, "
+                "resnet from clips or windows",
+            )
+        if self.recipe == "clips" and self.normalisation_used != ("min_max" if self.min_max_norm else "level"):
+            raise broken_rule(
+                "normalisation",
+                f"normalisation {self.normalisation} does not go with recipe clips and "
+                f"min_max_norm={str(self.min_max_norm).lower()}; leave it out, or choose another recipe",
+            )
+        if self.recipe != "clips" and self.augmentation and self.freq_compression == "mfcc":
+            raise broken_rule(
+                "freq_compression",
+                f"recipe {self.recipe} varies spectrograms, mfcc has none. Use linear or mel, or augmentation=false",
+            )
+        # What is left to the data is checked once the data have said it.
+        left = self.left_to_data
+        if not left & {"fmin", "fmax"} and self.fmin >= self.fmax:
             raise broken_rule("fmin", f"fmin {self.fmin:g} Hz is not below fmax {self.fmax:g} Hz")
-        if self.fmax > self.sr / 2:
+        if not left & {"fmax", "sr"} and self.fmax > self.sr / 2:
             raise broken_rule("fmax", f"fmax {self.fmax:g} Hz is above half the sample rate, {self.sr / 2:g} Hz")
         if self.conv_kernel_size % 2 == 0:
             raise broken_rule("conv_kernel_size", f"conv_kernel_size {self.conv_kernel_size} is even; use an odd one")
-        if self.sequence_len * self.sr < 1000:
+        if not left & {"sequence_len", "sr"} and self.sequence_len * self.sr < 1000:
             raise broken_rule("sequence_len", f"sequence_len {self.sequence_len} ms is shorter than one sample")
         return self

@@ -63,16 +63,25 @@ def read_dataset_prep(path: Path) -> DatasetPrepConfig:
 
 
 class TrainVariant(_Part):
-    """One named training variant: a dataset (recipe `clips`) and what differs from the globals."""
+    """One named training variant: a dataset or a corpus to learn from, and what differs from the globals."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    dataset: str = Field(description="folder below data_root")
+    dataset: str | None = Field(None, description="recipe clips: dataset folder below data_root")
+    corpus: str | None = Field(
+        None, description="recipes windows and frames: corpus folder below data_root, the workspace or {data}"
+    )
 
     @property
     def overrides(self) -> dict[str, Any]:
         """Training cfg keys given for this variant."""
         return dict(self.model_extra or {})
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.dataset is None) == (self.corpus is None):
+            raise ValueError("name either a dataset (recipe clips) or a corpus (recipes windows and frames)")
+        return self
 
 
 class TrainGlobals(_Part):
@@ -127,7 +136,7 @@ class BenchmarkVariant(_Part):
 
     @property
     def decoder_settings(self) -> dict[str, Any]:
-        """Settings of the decoder that eval.cfg takes over."""
+        """Keys of eval.cfg given for this variant: settings of the decoder, and what else differs."""
         return dict(self.model_extra or {})
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hum_shared.decoders.windows import Selections, Windows
+from hum_shared.decoders.windows import Selections, Windows, logistic
 
 # "Rounded to 3 decimals ≤ 0" means below half a millisecond: the float 0.0005 itself lies above it.
 _TOUCHING_S = 0.0005
@@ -33,7 +33,7 @@ def union(windows: Windows, threshold: float) -> Selections:
     counting = windows.counting(threshold)
     if len(counting) == 0:
         nothing = np.empty(0)
-        return Selections(nothing, nothing, np.empty(0, dtype=np.int64), nothing, nothing)
+        return Selections(nothing, nothing, np.empty(0, dtype=np.int64), nothing, nothing, nothing)
     start_s, end_s, label = windows.start_s[counting], windows.end_s[counting], windows.class_index[counting]
     # The last selection always ends with the counting window before, and has its class: no state is needed.
     before_s = np.concatenate(([-np.inf], end_s[:-1]))
@@ -46,4 +46,4 @@ def union(windows: Windows, threshold: float) -> Selections:
     kept = finish_s > begin_s
     begin_s, finish_s = begin_s[kept], finish_s[kept]
     logits = windows.mean_logits(begin_s, finish_s)
-    return Selections(begin_s, finish_s, label[first][kept], logits, score_max[kept])
+    return Selections(begin_s, finish_s, label[first][kept], logits, score_max[kept], logistic(logits))

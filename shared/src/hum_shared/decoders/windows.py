@@ -30,6 +30,9 @@ class Windows:
         Shape (n, classes); columns in the order of class indices.
     noise
         Index of the noise class; see :func:`noise_index`.
+    centre_s
+        The instant each window scores, shape (n,), seconds, exact where it is known; None takes the middle of the
+        reported times.
 
     Raises
     ------
@@ -42,6 +45,7 @@ class Windows:
     end_s: Floats
     probs: Floats
     noise: int = 0
+    centre_s: Floats | None = None
 
     def __post_init__(self) -> None:
         n = len(self.start_s)
@@ -50,6 +54,8 @@ class Windows:
             raise ValueError(f"windows need times of shape (n,) and probabilities of shape (n, ≥ 2), not {shapes}")
         if np.any(np.diff(self.start_s) < 0) or np.any(np.diff(self.end_s) < 0) or np.any(self.end_s < self.start_s):
             raise ValueError("windows are not in time order: a start or end lies before the one before it")
+        if self.centre_s is not None and (self.centre_s.shape != (n,) or np.any(np.diff(self.centre_s) < 0)):
+            raise ValueError(f"the {n} windows need centres of shape ({n},) in time order")
         finite = np.isfinite(self.start_s) & np.isfinite(self.end_s) & np.isfinite(self.probs).all(axis=1)
         if not finite.all():
             raise ValueError(f"window {np.argmin(finite) + 1} of {n} holds NaN or infinite numbers")
@@ -69,6 +75,11 @@ class Windows:
         """Probability of each window's class, shape (n,)."""
         return np.asarray(self.probs[np.arange(len(self.probs)), self.class_index], dtype=np.float64)
 
+    @cached_property
+    def instant_s(self) -> Floats:
+        """The instant each window scores, shape (n,), seconds."""
+        return (self.start_s + self.end_s) / 2 if self.centre_s is None else self.centre_s
+
     def counting(self, threshold: float) -> Integers:
         """Return which windows are detections: p ≥ `threshold`, and not of the noise class."""
         return np.flatnonzero((self.p >= threshold) & (self.class_index != self.noise))
@@ -79,11 +90,10 @@ class Windows:
         All windows that overlap a span take part, also those below a threshold: the mean of log(p/(1 − p)),
         p clamped to [1e-6, 1 − 1e-6]. NaN where no window overlaps.
         """
-        p = np.clip(self.p, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
         spans, windows = np.column_stack((start_s, end_s)), np.column_stack((self.start_s, self.end_s))
         # Each span sums its own few windows: differences of running sums would lose digits on long recordings.
         span, window, overlap = overlapping_pairs(spans, windows)
-        logit = np.log(p / (1 - p))
+        logit = log_odds(self.p)
         total = np.bincount(span, weights=overlap * logit[window], minlength=len(spans))
         weight = np.bincount(span, weights=overlap, minlength=len(spans))
         logits: Floats = np.divide(total, weight, out=np.full(len(spans), np.nan), where=weight > 0)
@@ -104,6 +114,9 @@ class Selections:
         Mean log-odds over the selection, shape (n,); see :meth:`Windows.mean_logits`.
     score_max
         Highest probability among the selection's windows, shape (n,); NaN where unknown.
+    confidence
+        How sure the decoder is that this is a call, in [0, 1], shape (n,); NaN where unknown. The higher the surer
+        within one model and one decoder's settings.
     """
 
     start_s: Floats
@@ -111,6 +124,7 @@ class Selections:
     class_index: Integers
     logit_mean: Floats
     score_max: Floats
+    confidence: Floats
 
     def __len__(self) -> int:
         return len(self.start_s)
@@ -136,4 +150,16 @@ def noise_between(windows: Windows, selections: Selections) -> Selections:
     heard = ~np.isnan(logits)
     free, logits = free[heard], logits[heard]
     class_index = np.full(len(free), windows.noise, dtype=np.int64)
-    return Selections(free[:, 0], free[:, 1], class_index, logits, np.full(len(free), np.nan))
+    unknown = np.full(len(free), np.nan)
+    return Selections(free[:, 0], free[:, 1], class_index, logits, unknown, unknown)
+
+
+def logistic(log_odds: Floats) -> Floats:
+    """Return probabilities of log-odds."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(log_odds, -700, 700))), dtype=np.float64)
+
+
+def log_odds(p: Floats) -> Floats:
+    """Return log(p/(1 − p)), p clamped to [1e-6, 1 − 1e-6]."""
+    p = np.clip(p, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+    return np.asarray(np.log(p / (1 - p)), dtype=np.float64)

@@ -37,11 +37,17 @@ class DataOpts(BaseModel):
     training_window: str | None = Field(
         None, description="'audio': clips were cropped before the front end, as in prediction; None in foreign files"
     )
+    normalisation: Literal["background"] | None = Field(
+        None, description="background: level above each bin's running median; None: by level or min_max_norm"
+    )
+    background_s: float | None = Field(None, gt=0, description="window of the running median, s; None without one")
 
     @model_validator(mode="after")
     def _band_holds_bins(self) -> Self:
         if not self.fmin < min(self.fmax, self.sr / 2):
             raise ValueError(f"fmin {self.fmin:g} Hz is not below fmax {self.fmax:g} Hz and sr/2 = {self.sr / 2:g} Hz")
+        if (self.normalisation == "background") != (self.background_s is not None):
+            raise ValueError("normalisation 'background' and background_s go together")
         if not self.min_level_db < 0:
             raise ValueError(f"min_level_db {self.min_level_db:g} is not below 0")
         return self
@@ -92,6 +98,10 @@ class FrontEnd(nn.Module):
         With linear compression only the bins it picks are computed: the result is then already compressed.
         Otherwise bins = n_fft // 2 + 1.
         """
+        return self.power_of_emphasised(self._emphasised(audio))
+
+    def power_of_emphasised(self, audio: Tensor) -> Tensor:
+        """Map samples after pre-emphasis, (N, at least `n_fft` samples), to what :meth:`power` gives."""
         spectrum = self._spectrum(audio)
         if self.opts.freq_compression == "linear":
             spectrum = spectrum.index_select(-1, self.bins)
@@ -99,7 +109,7 @@ class FrontEnd(nn.Module):
 
     def full_power(self, audio: Tensor) -> Tensor:
         """Map windows (N, samples) to power spectrograms with all n_fft // 2 + 1 bins, (N, T, bins)."""
-        return _square(self._spectrum(audio)) * self.power_scale
+        return _square(self._spectrum(self._emphasised(audio))) * self.power_scale
 
     def select_bins(self, power: Tensor) -> Tensor:
         """Map a full power spectrogram to what :meth:`power` gives."""
@@ -137,12 +147,14 @@ class FrontEnd(nn.Module):
             return int(self.bins.max())
         return int(self.mel.any(dim=1).nonzero().max())
 
-    def _spectrum(self, audio: Tensor) -> Tensor:
+    def _emphasised(self, audio: Tensor) -> Tensor:
         # Multiplied, then subtracted, each rounded: a fused step would shift the bins near silence.
         emphasised = torch.cat((audio[:, :1], audio[:, 1:] - self.opts.preemphases * audio[:, :-1]), dim=1)
-        if emphasised.shape[1] < self.opts.n_fft:
-            emphasised = nn.functional.pad(emphasised, (0, self.opts.n_fft - emphasised.shape[1]))
-        frames = emphasised.unfold(-1, self.opts.n_fft, self.opts.hop_length)
+        missing = self.opts.n_fft - emphasised.shape[1]
+        return nn.functional.pad(emphasised, (0, missing)) if missing > 0 else emphasised
+
+    def _spectrum(self, audio: Tensor) -> Tensor:
+        frames = audio.unfold(-1, self.opts.n_fft, self.opts.hop_length)
         spectrum: Tensor = torch.fft.rfft(frames * self.window)
         return spectrum
 
@@ -156,6 +168,15 @@ def linear_bins(opts: DataOpts) -> Tensor:
     first = math.floor(opts.n_fft * opts.fmin / opts.sr)
     stop = min(opts.n_fft - 1, math.ceil(opts.n_fft * opts.fmax / opts.sr), opts.n_fft // 2 + 1)
     return first + torch.arange(opts.n_freq_bins) * (stop - first) // opts.n_freq_bins
+
+
+def bin_frequencies(opts: DataOpts) -> Tensor:
+    """Return the frequency in Hz that each bin of linear or mel compression stands for, shape (n_freq_bins,)."""
+    if opts.freq_compression == "linear":
+        return linear_bins(opts) * (opts.sr / opts.n_fft)
+    low, high = (2595 * math.log10(1 + f / 700) for f in (opts.fmin, opts.fmax))
+    mels = torch.linspace(low, high, opts.n_freq_bins + 2)[1:-1]
+    return 700 * (10 ** (mels / 2595) - 1)
 
 
 def mel_filters(opts: DataOpts) -> Tensor:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,9 +19,11 @@ from hum_shared.errors import MachineError
 from hum_shared.grid import WindowGrid
 from hum_shared.model.device import autocast
 from hum_shared.model.front_end import FrontEnd
-from hum_shared.model.model_file import LoadedModel
+from hum_shared.model.model_parts import LoadedModel
+from hum_shared.model.spectrogram_stream import SpectrogramStream
 
 Blocks = Iterable[NDArray[np.float32]]
+Job = TypeVar("Job")
 
 _CPU_BATCH = {"float32": 32, "bfloat16": 64}  # the fastest where it was measured: benchmarks/README.md
 _CUDA_BATCH = 512
@@ -76,6 +79,7 @@ class WindowScorer:
         self.device, self.precision = device, precision
         self.threads = threads if device.type == "cpu" else 1
         self.batch_size = batch_size or (_CUDA_BATCH if device.type == "cuda" else _CPU_BATCH[precision])
+        self.stream = SpectrogramStream(model.data_opts) if model.data_opts.background_s is not None else None
         self.front_end = FrontEnd(model.data_opts, min_max_norm=min_max_norm).to(device).eval()
         self.encoder = model.encoder.to(device).eval()
         self.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
@@ -85,8 +89,13 @@ class WindowScorer:
     @torch.inference_mode()
     def score(self, windows: Tensor, *, latent: bool = False) -> tuple[Tensor, Tensor | None]:
         """Map windows (N, samples) of audio to probabilities (N, classes), float32, and pooled features."""
+        return self.score_inputs(self.front_end(windows.to(self.device, non_blocking=True)), latent=latent)
+
+    @torch.inference_mode()
+    def score_inputs(self, inputs: Tensor, *, latent: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Map network input (N, 1, T, F) to probabilities (N, classes), float32, and pooled features."""
         try:
-            inputs = self.front_end(windows.to(self.device, non_blocking=True))
+            inputs = inputs.to(self.device)
             with autocast(self.device, self.precision):
                 features = self.encoder(inputs.contiguous(memory_format=torch.channels_last))
                 logits = self.classifier(features)
@@ -119,29 +128,79 @@ def score_recording(
     ScoredRows
         Consecutive, from window 0 to `grid.n_windows`.
     """
+    stream = scorer.stream
+    # With background normalisation windows are cut from the recording's spectrogram, else from its audio.
+    batches = (
+        _batches(blocks, grid, scorer.batch_size)
+        if stream is None
+        else window_inputs(stream.rows(blocks, grid.frames), grid, stream.opts.hop_length, scorer.batch_size)
+    )
+    score_windows = scorer.score if stream is None else scorer.score_inputs
 
-    def score(first: int, windows: Tensor) -> ScoredRows:
-        probs, pooled = scorer.score(windows, latent=latent)
+    def score(batch: tuple[int, Tensor]) -> ScoredRows:
+        first, windows = batch
+        probs, pooled = score_windows(windows, latent=latent)
         return ScoredRows(first, probs.cpu().numpy(), None if pooled is None else pooled.cpu().numpy())
 
-    batches = _batches(blocks, grid, scorer.batch_size)
-    if scorer.threads == 1:
-        for first, windows in batches:
-            yield score(first, windows)
+    yield from in_threads(score, batches, scorer.threads)
+
+
+def in_threads(score: Callable[[Job], ScoredRows], jobs: Iterable[Job], threads: int) -> Iterator[ScoredRows]:
+    """Yield the scores of jobs in their order, `threads` computed at a time, each on one thread."""
+    if threads == 1:
+        yield from map(score, jobs)
         return
     # One thread per operation is a setting of the calling thread, but for MKL, whose setting is the process's.
-    with ThreadPoolExecutor(scorer.threads, "scorer", initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    with ThreadPoolExecutor(threads, "scorer", initializer=torch.set_num_threads, initargs=(1,)) as pool:
         waiting: deque[Future[ScoredRows]] = deque()
         try:
-            for first, windows in batches:
-                waiting.append(pool.submit(score, first, windows))
-                if len(waiting) > scorer.threads:
+            for job in jobs:
+                waiting.append(pool.submit(score, job))
+                if len(waiting) > threads:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def window_inputs(rows: Iterable[Tensor], grid: WindowGrid, hop: int, batch_size: int) -> Iterator[tuple[int, Tensor]]:
+    """Cut windows from a recording's spectrogram.
+
+    Window i holds the ``length // hop`` rows (at least one) from row ``round(start / hop)`` on, moved back by what
+    reaches beyond the last row. A recording shorter than a window is its own, only, shorter window.
+
+    Parameters
+    ----------
+    rows
+        Blocks (t, F), consecutive.
+    grid
+        The windows, in samples.
+    hop
+        Samples per row.
+
+    Yields
+    ------
+    first, inputs
+        Index of the first window, and network input (n, 1, T, F).
+    """
+    n_rows = -(-grid.frames // hop)
+    span = min(max(1, grid.length // hop), n_rows)
+    starts = np.minimum((grid.starts() + hop // 2) // hop, n_rows - span)
+    buffer, offset, done = torch.empty(0), 0, 0
+    for block in rows:
+        buffer = torch.cat((buffer, block)) if buffer.numel() else block
+        while done < len(starts):
+            chosen = starts[done : done + batch_size]
+            if chosen[-1] + span > offset + len(buffer):
+                break
+            at = torch.from_numpy(chosen - offset)[:, None] + torch.arange(span)
+            yield done, buffer[at][:, None]
+            done += len(chosen)
+        keep_from = int(starts[done]) if done < len(starts) else offset + len(buffer)
+        if keep_from > offset:
+            buffer, offset = buffer[keep_from - offset :].clone(), keep_from
 
 
 def _batches(blocks: Blocks, grid: WindowGrid, batch_size: int) -> Iterator[tuple[int, Tensor]]:

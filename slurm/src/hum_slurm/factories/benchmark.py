@@ -15,6 +15,7 @@ from hum_shared.recordings import recordings_folder
 from hum_slurm.arrays import Task, plan_arrays
 from hum_slurm.context import Context, benchmark_tree, task_prefix
 from hum_slurm.factories.runs import benchmark_runs
+from hum_slurm.factories.tuned import out_of_tape_folder, plan_tune, tuned_values
 from hum_slurm.models import KnownModel, known_models
 from hum_slurm.plan import Plan
 from hum_slurm.recordings import existing_recordings, labelled_recordings
@@ -24,7 +25,7 @@ SHIPPED_VARIANTS = Path(__file__).parents[1] / "variants" / "benchmark_variants.
 LAUNCHER = "pred_models.batch"
 CORPUS_INDEX = "corpus_index.json"
 
-_OURS = frozenset({"prediction_dir", "output_dir", "scores_dir", "threshold", "decoder"})
+_OURS = frozenset({"prediction_dir", "output_dir", "scores_dir"})
 
 
 def plan_benchmark(
@@ -37,7 +38,7 @@ def plan_benchmark(
     max_concurrent: int | None = None,
     shards: int = 1,
 ) -> Plan:
-    """Plan the cfgs of every model × variant, and the predict, compare and rf-train stages.
+    """Plan the cfgs of every model × variant, and the predict, tune, compare and rf-train stages.
 
     Parameters
     ----------
@@ -81,38 +82,63 @@ def plan_benchmark(
         seen: set[str] = set()
         tasks: list[Task] = []
         for variant in cfgs[model.name]:
-            prediction = _prediction_cfg(context, plan, benchmark, model, variant, input_file)
-            evaluation = _evaluation_cfg(context, plan, benchmark, model, variant, variants_path)
+            # Scores of frames depend on neither window nor hop: all variants share the first one's.
+            scored = cfgs[model.name][0] if model.dense else variant
+            scores = benchmark.scores(model.name, scored.sequence_ms, scored.hop_ms)
+            prediction = _prediction_cfg(context, plan, benchmark, model, variant, scores, input_file)
+            read = out_of_tape if (out_of_tape := _out_of_tape(context, model, corpus, predict_in)) else scores
+            evaluation = _evaluation_cfg(context, plan, benchmark, model, variant, read, variants_path)
             cfg_path = benchmark.cfg(model.name, variant.tag, "predict")
             plan.add_cfg(cfg_path, prediction)
             plan.add_cfg(benchmark.cfg(model.name, variant.tag, "eval"), evaluation)
-            if prediction.output_dir not in seen:  # variants that differ in threshold or decoder share the track
+            if (
+                out_of_tape is None and prediction.output_dir not in seen
+            ):  # variants that differ in threshold or decoder share the track
                 seen.add(prediction.output_dir)
                 tasks += _track_tasks(context, plan, benchmark, model, prediction, cfg_path, shards)
-        tracks[f"pred_{model.name}.batch"] = tasks
-    plan_arrays(
-        plan,
-        context,
-        stage("predict"),
-        benchmark.jobs,
-        tracks,
-        launcher=LAUNCHER,
-        concurrency=max_concurrent,
-        default_concurrency=15,
-    )
+        if tasks:
+            tracks[f"pred_{model.name}.batch"] = tasks
+    if tracks:
+        plan_arrays(
+            plan,
+            context,
+            stage("predict"),
+            benchmark.jobs,
+            tracks,
+            launcher=LAUNCHER,
+            concurrency=max_concurrent,
+            default_concurrency=15,
+        )
     planned = {(model, variant.tag) for model, fitting in cfgs.items() for variant in fitting}
     for model_name, tag in sorted(set(benchmark_runs(benchmark)) - planned):
         plan.warn(f"{benchmark.cfg_root / model_name / tag}: not of these models and variants; kept, and evaluated too")
     _plan_ground_truth_stages(context, plan, benchmark, corpus, recordings)
+    plan_tune(context, plan, benchmark, models)
     option = [] if set_name is None else ["--set", set_name]
-    plan.suggest("hum-slurm", "run", "predict", "--executor", "local", *option)
-    plan.suggest("bash", benchmark.jobs.root / LAUNCHER)
+    if tracks:
+        plan.suggest("hum-slurm", "run", "predict", "--executor", "local", *option)
+        plan.suggest("bash", benchmark.jobs.root / LAUNCHER)
     plan.suggest("hum-slurm", "evaluation", *option)
     return plan
 
 
+def _out_of_tape(context: Context, model: KnownModel, corpus: Path, predict_in: str | None) -> Path | None:
+    """Return the folder of score tracks that the training itself wrote of its corpus, each by networks that have not
+    seen the tape; None where the benchmark is another corpus. Scoring the corpus anew would only flatter the model.
+    """
+    if model.corpus_index is None or predict_in is not None:
+        return None
+    if context.workspace.resolve(model.corpus_index).resolve() != (corpus / CORPUS_INDEX).resolve():
+        return None
+    return out_of_tape_folder(context, model)
+
+
 def _fitting(model: KnownModel, variants: Sequence[BenchmarkVariant], path: Path, plan: Plan) -> list[BenchmarkVariant]:
-    """Return the variants whose window is the one the model was trained with; all when that is unknown."""
+    """Return the variants whose window is the one the model was trained with; all when that is unknown or means
+    nothing to the model.
+    """
+    if model.dense:
+        return list(variants)
     if model.sequence_ms is None:
         plan.warn(
             f"{model.name}: neither a training cfg nor a model card says how it was trained; taken: the variants' "
@@ -132,9 +158,14 @@ def _fitting(model: KnownModel, variants: Sequence[BenchmarkVariant], path: Path
 
 
 def _prediction_cfg(
-    context: Context, plan: Plan, benchmark: Benchmark, model: KnownModel, variant: BenchmarkVariant, input_file: str
+    context: Context,
+    plan: Plan,
+    benchmark: Benchmark,
+    model: KnownModel,
+    variant: BenchmarkVariant,
+    scores: Path,
+    input_file: str,
 ) -> PredictionCfg:
-    scores = benchmark.scores(model.name, variant.sequence_ms, variant.hop_ms)
     return PredictionCfg(
         model_path=model.file,
         output_dir=context.value(scores, plan),
@@ -150,13 +181,19 @@ def _prediction_cfg(
 
 
 def _evaluation_cfg(
-    context: Context, plan: Plan, benchmark: Benchmark, model: KnownModel, variant: BenchmarkVariant, path: Path
+    context: Context,
+    plan: Plan,
+    benchmark: Benchmark,
+    model: KnownModel,
+    variant: BenchmarkVariant,
+    scores: Path,
+    path: Path,
 ) -> EvaluationCfg:
     clash = sorted(_OURS & variant.decoder_settings.keys())
     if clash:
         raise InputError(f"{path}: {variant.tag}: {clash[0]} is set by hum-slurm benchmark itself. Remove it.")
-    scores = benchmark.scores(model.name, variant.sequence_ms, variant.hop_ms)
     values = {
+        **tuned_values(context, plan, model, variant),
         **variant.decoder_settings,
         "prediction_dir": context.value(benchmark.prediction(model.name, variant.tag), plan),
         "output_dir": context.value(benchmark.tables(model.name, variant.tag), plan),
@@ -183,7 +220,8 @@ def _track_tasks(
         shard = f"__shard-{number}-of-{shards}" if shards > 1 else ""
         command = ["hum-predictor", "run", cfg_text, *(["--shard", f"{number}/{shards}"] if shards > 1 else [])]
         inputs = [cfg_text, cfg.model_path, cfg.input_file]
-        tasks.append(Task(name + shard, command=command, inputs=inputs, outputs=[cfg.output_dir]))
+        kept = [cfg.log_dir] if cfg.log_dir else []
+        tasks.append(Task(name + shard, command=command, inputs=inputs, outputs=[cfg.output_dir], state=kept))
     return tasks
 
 
@@ -217,10 +255,14 @@ def _plan_ground_truth_stages(
     plan_arrays(plan, context, stage("compare"), benchmark.jobs, {"compare.batch": [compare]})
     forest = context.value(context.given(None, context.settings.rf_model) or context.workspace.forest, plan)
     audio = context.value(recordings_folder(recordings), plan)
+    scores = context.value(benchmark.scores_root, plan)
     train = Task(
         f"{prefix}forest",
-        command=["hum-rf-filter", "train", "--runs", runs, "--gt", truth, "--audio-dir", audio, "--out", forest],
-        inputs=[truth, runs, audio],
+        command=[
+            *("hum-rf-filter", "train", "--runs", runs, "--gt", truth),
+            *("--audio-dir", audio, "--scores", scores, "--out", forest),
+        ],
+        inputs=[truth, runs, scores, audio],
         outputs=[forest],
     )
     plan_arrays(plan, context, stage("rf-train"), benchmark.jobs, {"rf_train.batch": [train]})

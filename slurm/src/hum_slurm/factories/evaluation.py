@@ -49,7 +49,7 @@ def plan_evaluation(
         task = Task(
             name=name,
             command=["hum-evaluator", "run", cfg_text],
-            inputs=[cfg_text, cfg.scores_dir or cfg.prediction_dir],
+            inputs=[cfg_text, *(text for text in (cfg.scores_dir, cfg.prediction_dir, cfg.decoder_file) if text)],
             outputs=[context.value(benchmark.layer_index(model, variant, "evaluation"), plan)],
         )
         groups.setdefault(f"eval_{model}.batch", []).append(task)

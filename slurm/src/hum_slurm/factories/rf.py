@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from hum_shared.config.cfg import validate
+from hum_shared.config.cfg import read_cfg, validate
+from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.config.rf import RfCfg
 from hum_shared.errors import InputError
 from hum_shared.files import sha256_file
+from hum_shared.layout import forest_card
 from hum_slurm.arrays import Task, plan_arrays
 from hum_slurm.context import Context, benchmark_tree, task_prefix
 from hum_slurm.factories.runs import scored_folder, written_runs
@@ -23,7 +25,7 @@ def plan_rf(
     set_name: str | None = None,
     audio_root: str | None = None,
     rf_model: str | None = None,
-    rf_threshold: float = 0.4,
+    rf_threshold: float | None = None,
     n_fft: int = 2048,
     hop: int = 1024,
     include_deltas: bool = True,
@@ -41,7 +43,10 @@ def plan_rf(
     rf_model
         The forest; None takes the workspace's, or where `rf-train` writes one. Its digest is pinned in every
         cfg if it is there already.
-    rf_threshold, n_fft, hop, include_deltas
+    rf_threshold
+        None takes what the forest's card recommends when the filter runs, or 0.4 where it recommends nothing, as
+        forests from elsewhere do.
+    n_fft, hop, include_deltas
         See :class:`~hum_shared.config.rf.RfCfg`.
 
     Raises
@@ -62,15 +67,20 @@ def plan_rf(
     audio = context.given(audio_root, None)
     if audio is not None and not audio.is_dir():
         raise InputError(f"{audio}: no such folder; name that of the recordings with --audio-root")
+    card = context.value(forest_card(forest), plan)
     tasks = []
     for model, variant in written_runs(benchmark):
         run = benchmark.run(model, variant)
         recordings = audio or scored_folder(context.workspace, benchmark, model, variant)
+        evaluation = read_cfg(benchmark.cfg(model, variant, "eval"), EvaluationCfg)
+        scores = evaluation.scores_dir or evaluation.prediction_dir
+        threshold = {"use_card_threshold": True} if rf_threshold is None else {"rf_threshold": rf_threshold}
         values = {
             "run_root": context.value(run, plan),
             "audio_dir": context.value(recordings, plan),
             "rf_model_path": context.value(forest, plan),
-            "rf_threshold": rf_threshold,
+            "scores_dir": scores,
+            **threshold,
             "n_fft": n_fft,
             "hop": hop,
             "include_deltas": include_deltas,
@@ -85,7 +95,7 @@ def plan_rf(
             Task(
                 name=name,
                 command=["hum-rf-filter", "run", cfg_text],
-                inputs=[cfg_text, cfg.run_root, cfg.audio_dir, cfg.rf_model_path],
+                inputs=[cfg_text, cfg.run_root, cfg.audio_dir, cfg.rf_model_path, card, scores],
                 outputs=[context.value(benchmark.layer_index(model, variant, "postrf"), plan)],
             )
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,9 +21,15 @@ from hum_slurm.stages import stage
 
 SHIPPED_VARIANTS = Path(__file__).parents[1] / "variants" / "train_variants.json"
 BATCH = "train_models.sbatch"
+CORPUS_INDEX = "corpus_index.json"
+CORPUS_DEFAULTS: dict[str, dict[str, Any]] = {
+    "frames": {"freq_compression": "mel", "batch_size": 16, "lr": 2e-4, "beta1": 0.9, "max_train_epochs": 8},
+    "windows": {"batch_size": 32, "lr": 3e-5, "beta1": 0.9},
+}
+"""What a variant that names a corpus is trained with where neither it nor the globals say otherwise, by recipe."""
 
 _PREFIX = "dataset_"
-_OURS = frozenset({"data_dir", "model_dir", "checkpoint_dir", "log_dir", "summary_dir"})
+_OURS = frozenset({"data_dir", "corpus_index", "model_dir", "checkpoint_dir", "log_dir", "summary_dir"})
 _KEYS = {key: field for key, field in TrainingCfg.model_fields.items() if key not in _OURS}
 
 
@@ -83,20 +89,24 @@ def plan_training(context: Context, *, data_root: str | None = None, variants_js
     runs = context.workspace.resolve(variants.globals.runs_root) if variants.globals.runs_root else None
     tasks = []
     for name, variant in chosen.items():
-        dataset = datasets_folder / variant.dataset
-        if not dataset.is_dir():
-            plan.warn(f"{dataset}: no such folder yet; hum-trainer prepare writes it")
         folder = context.workspace.model_folder(name) if runs is None else runs / "models" / name
+        wishes = {**variants.globals.overrides, **variant.overrides}
         values = {
-            **variants.globals.overrides,
-            **variant.overrides,
-            "data_dir": context.value(dataset, plan),
+            **(_corpus_defaults(wishes.get("recipe", "frames")) if variant.corpus else {}),
+            **wishes,
+            **_source(context, plan, variant, datasets_folder),
             "model_dir": context.value(folder / "models", plan),
             "checkpoint_dir": context.value(folder / "checkpoints", plan),
             "log_dir": context.value(folder / "logs", plan),
             "summary_dir": context.value(folder / "summaries", plan),
         }
+        recipe = values.get("recipe", "clips")
+        if (recipe == "clips") != (variant.corpus is None):
+            learns = "a corpus" if variant.corpus else "a dataset"
+            raise CfgError(f"{path}: variant {name}: recipe {recipe} does not learn from {learns}")
         cfg = validate(TrainingCfg, values, f"{path}: variant {name}")
+        if cfg.recipe == "clips":  # every setting is written; other recipes take what is not given from the data
+            cfg = cfg.with_values(**cfg.model_dump())
         cfg_path = context.workspace.training_cfg(name)
         plan.add_cfg(cfg_path, cfg)
         tasks.append(_task(context, plan, name, cfg_path, cfg))
@@ -113,13 +123,37 @@ def plan_training(context: Context, *, data_root: str | None = None, variants_js
     return plan
 
 
+def _corpus_defaults(recipe: str) -> dict[str, Any]:
+    return {"recipe": recipe, "augmentation": True, **CORPUS_DEFAULTS.get(recipe, {})}
+
+
+def _source(context: Context, plan: Plan, variant: TrainVariant, data_root: Path) -> dict[str, Any]:
+    """Return the cfg keys that name what a variant learns from."""
+    if variant.corpus is None:
+        dataset = data_root / str(variant.dataset)
+        if not dataset.is_dir():
+            plan.warn(f"{dataset}: no such folder yet; hum-trainer prepare writes it")
+        return {"data_dir": context.value(dataset, plan)}
+    places = [data_root / variant.corpus, context.workspace.resolve(variant.corpus)]
+    places.append(context.workspace.data / variant.corpus)
+    corpus = next((place for place in places if place.is_dir()), places[0])
+    index = corpus / CORPUS_INDEX
+    if not index.is_file():
+        plan.warn(f"{index}: no such file yet; hum-trainer index-corpus writes it")
+    return {"corpus_index": context.value(index, plan)}
+
+
 def _task(context: Context, plan: Plan, name: str, cfg_path: Path, cfg: TrainingCfg) -> Task:
     cfg_text = context.value(cfg_path, plan)
-    read = [cfg.data_dir] + ([cfg.noise_dir] if cfg.noise_dir else [])
-    written = [f"{cfg.model_dir}/{MODEL_FILE}"] + [text for text in (cfg.cache_dir,) if text]
-    for text in read + written:
+    corpus = None if cfg.corpus_index is None else str(PurePosixPath(cfg.corpus_index).parent)
+    read = [text for text in (cfg.data_dir, corpus, cfg.noise_dir) if text is not None]
+    written = [f"{cfg.model_dir}/{MODEL_FILE}"]
+    kept = [text for text in (cfg.checkpoint_dir, cfg.log_dir, cfg.summary_dir, cfg.cache_dir) if text is not None]
+    if cfg.recipe == "frames":
+        kept.append((PurePosixPath(cfg.model_dir).parent / "out_of_tape").as_posix())  # scores of its own tapes
+    for text in read + written + kept:
         context.workspace.resolve(text)  # an unknown root is found now and not in the job
-    return Task(name, command=["hum-trainer", "run", cfg_text], inputs=[cfg_text, *read], outputs=written)
+    return Task(name, command=["hum-trainer", "run", cfg_text], inputs=[cfg_text, *read], outputs=written, state=kept)
 
 
 def _refuse_unknown_keys(variants: TrainVariants, path: Path) -> None:

@@ -1,0 +1,111 @@
+"""How well calls are found: our way of working beside the original recipe, and what each part of it is worth.
+
+Runs the whole pipeline for every corpus and seed by the same commands as the demo, then writes a table: mean and
+spread over seeds. Decoders are tuned and the filter is trained on training tapes alone; no setting is chosen by
+what the benchmark tapes say. Thresholds of the original, which has no rule for choosing one, stand side by side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+FINCHES = HERE.parents[1] / "shared" / "corpora" / "zebra_finch"
+MEASURES = {
+    "f1": "F1@0.4", "f1_iou70": "F1@0.7", "precision": "precision", "recall": "recall",
+    "mean_dstart_ms": "|onset| ms", "mean_dend_ms": "|offset| ms",
+}  # fmt: skip
+
+sys.path.insert(0, str(HERE))
+from demo import Demo  # noqa: E402  (a script beside this one)
+
+
+class QualityRun(Demo):
+    """The demo with settings of one corpus and seed; a made-up corpus is made hard."""
+
+    def synthesise(self) -> None:
+        """Make up a hard paddock; the benchmark has other animals, and rain where the training tapes have wind."""
+        hard = ["--lowest-snr", "-5", "--highest-snr", "15", "--distractors", "40", "--minutes", "3"]
+        command = ["hum-trainer", "synthesise-corpus"]
+        self._call(*command, "data/training_corpus", "--tapes", "4", "--seed", "1", *hard)
+        self._call(
+            *command, "data/benchmark_corpus", "--tapes", "3", "--seed", "2", "--first-animal", "500",
+            "--background", "rain", *hard,
+        )  # fmt: skip
+
+
+def main() -> None:
+    """Parse the command line, run what is missing, write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=HERE.parent / "quality", help="folder of the workspaces")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--corpora", nargs="+", default=["paddock", "zebra_finch"], choices=["paddock", "zebra_finch"])
+    parser.add_argument("--variants", nargs="+", help="training variants of quality_<corpus>.json; default: all")
+    options = parser.parse_args()
+    tables = {}
+    for corpus in options.corpora:
+        if corpus == "zebra_finch" and not FINCHES.is_dir():
+            print(f"{FINCHES}: not there, left out", file=sys.stderr)
+            continue
+        rows: dict[str, list[dict[str, float]]] = {}
+        for seed in options.seeds:
+            for name, row in run_one(options.out.resolve(), corpus, seed, options.variants).items():
+                rows.setdefault(name, []).append(row)
+        tables[corpus] = {name: summary(found) for name, found in sorted(rows.items())}
+        print(f"\n{corpus}, {len(options.seeds)} seeds: mean ± half the range\n")
+        print(as_markdown(tables[corpus]))
+    (options.out / "quality.json").write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
+
+
+def run_one(out: Path, corpus: str, seed: int, variants: list[str] | None) -> dict[str, dict[str, float]]:
+    """Run one corpus with one seed; return run and layer → measures."""
+    settings = json.loads((HERE / f"quality_{corpus}.json").read_text(encoding="utf-8"))
+    chosen = settings["train_variants"]["variants"]
+    chosen = {name: {**chosen[name], "seed": seed} for name in variants or chosen}
+    settings["train_variants"]["variants"] = chosen
+    run = QualityRun(out / f"{corpus}_seed{seed}", settings)
+    if corpus == "paddock":
+        run.write_settings(None, None)
+    else:
+        run.write_settings(FINCHES / "training_corpus_v1", FINCHES / "benchmark_corpus_v1")
+    run.run()
+    with (run.workspace / "BENCHMARK" / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        return {
+            f"{row['model']} · {row['variant']} · {row['layer']}": {
+                key: float(row[key]) if row[key] else float("nan") for key in MEASURES
+            }
+            for row in csv.DictReader(file)
+        }
+
+
+def summary(rows: list[dict[str, float]]) -> dict[str, list[float]]:
+    """Return mean and half the range of each measure over seeds."""
+    return {
+        key: [statistics.fmean(row[key] for row in rows), (max(r[key] for r in rows) - min(r[key] for r in rows)) / 2]
+        for key in MEASURES
+    }
+
+
+def as_markdown(table: dict[str, dict[str, list[float]]]) -> str:
+    """Return a table of run × measure."""
+    lines = ["| run | " + " | ".join(MEASURES.values()) + " |", "|---|" + "---|" * len(MEASURES)]
+    for name, measures in table.items():
+        cells = []
+        for key, (mean, spread) in measures.items():
+            digits = 1 if key.endswith("_ms") else 3
+            cells.append(f"{mean:.{digits}f} ± {spread:.{digits}f}")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)

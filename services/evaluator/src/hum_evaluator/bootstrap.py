@@ -1,0 +1,168 @@
+"""How sure counts are: intervals by drawing tapes again, and differences between runs on the same tapes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 2000
+FEWEST_TAPES = 5
+"""With fewer tapes, one-minute blocks are drawn instead: what they say holds for these tapes only."""
+BLOCK_S = 60.0
+
+By = Literal["tape", "one-minute block"]
+Unit = tuple[str, int]
+"""A tape (and 0), or a tape and the number of one of its blocks."""
+Counts = Mapping[Unit, tuple[int, int, int]]
+"""Unit → matched pairs, detections, calls."""
+
+_SEED = 0
+_LEVELS = (2.5, 97.5)
+_AT_A_TIME = 64  # resamples whose weights are held in memory
+
+
+@dataclass(frozen=True)
+class Intervals95:
+    """95 % intervals (low, high); None where nothing can be counted."""
+
+    by: By
+    precision: tuple[float, float]
+    recall: tuple[float, float]
+    f1: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One run's F1 minus another's, on the same tapes.
+
+    Attributes
+    ----------
+    better, worse
+        Tapes on which the first run's F1 is higher, and lower.
+    n_tapes
+        Tapes with calls or detections of either.
+    delta, low, high
+        Difference of F1 over all tapes, and its 95 % interval; that is None with fewer than two units.
+    by
+        What was drawn again.
+    """
+
+    better: int
+    worse: int
+    n_tapes: int
+    delta: float
+    low: float | None
+    high: float | None
+    by: By
+
+    @property
+    def verdict(self) -> str:
+        """The difference in words, for example `better on 11 of 13 tapes, ΔF1 +0.12 [0.07, 0.18]`."""
+        count, word = (self.worse, "worse") if self.delta < 0 else (self.better, "better")
+        unit = "" if self.by == "tape" else f" ({self.by}s)"
+        span = "" if self.low is None or self.high is None else f" [{self.low:.2f}, {self.high:.2f}]{unit}"
+        return f"{word} on {count} of {self.n_tapes} tapes, ΔF1 {self.delta:+.2f}{span}"
+
+
+def drawn(counts: Counts) -> By:
+    """Return what is to be drawn again: tapes, or blocks where there are fewer than five tapes."""
+    return "tape" if len({tape for tape, _ in counts}) >= FEWEST_TAPES else "one-minute block"
+
+
+def by_tape(counts: Counts) -> dict[Unit, tuple[int, int, int]]:
+    """Return counts of blocks summed over each tape."""
+    sums: dict[Unit, tuple[int, int, int]] = {}
+    for (tape, _), (tp, n_pred, n_gt) in counts.items():
+        before = sums.get((tape, 0), (0, 0, 0))
+        sums[tape, 0] = (before[0] + tp, before[1] + n_pred, before[2] + n_gt)
+    return sums
+
+
+def intervals95(counts: Counts, resamples: int = RESAMPLES) -> Intervals95 | None:
+    """Return 95 % intervals of precision, recall and F1 by the percentile bootstrap (Efron 1979).
+
+    Parameters
+    ----------
+    counts
+        Of one-minute blocks, also empty ones; summed by tape where there are tapes enough.
+    resamples
+        How often as many units as there are are drawn with replacement; the seed is fixed.
+
+    Returns
+    -------
+    Intervals95 or None
+        None with fewer than two units: one alone says nothing about others.
+    """
+    by = drawn(counts)
+    units = by_tape(counts) if by == "tape" else counts
+    if len(units) < 2:
+        return None
+    sums = _resampled([np.array([units[unit] for unit in sorted(units)], dtype=np.float64)], resamples)[0]
+    tp, n_pred, n_gt = sums.T
+    rates = (_share(tp, n_pred), _share(tp, n_gt), _share(2 * tp, n_pred + n_gt))
+    low_high = [tuple(np.percentile(rate, _LEVELS).tolist()) for rate in rates]
+    return Intervals95(by, *low_high)
+
+
+def difference(one: Counts, other: Counts, resamples: int = RESAMPLES) -> Difference | None:
+    """Return how much better one run is than another; None without units.
+
+    The same draws of tapes (or blocks) count for both, so what makes a tape hard for both does not blur the
+    difference.
+    """
+    # What only one of them has: the calls are there for both, and the other one found none of them.
+    everything = {unit: (0, 0, (one.get(unit) or other[unit])[2]) for unit in sorted({*one, *other})}
+    if not everything:
+        return None
+    by = drawn(everything)
+    first, second = {**everything, **one}, {**everything, **other}
+    tapes = (by_tape(first), by_tape(second))
+    if by == "tape":
+        first, second = tapes
+    stacked = [np.array([part[unit] for unit in sorted(part)], dtype=np.float64) for part in (first, second)]
+    low = high = None
+    if len(stacked[0]) > 1:
+        deltas = np.subtract(*(_f1(sums) for sums in _resampled(stacked, resamples)))
+        low, high = np.percentile(deltas, _LEVELS).tolist()
+    heard = [unit for unit in tapes[0] if any(part[unit][1] or part[unit][2] for part in tapes)]
+    per_tape = [
+        float(np.subtract(*(_f1(np.array([part[unit]], dtype=np.float64)) for part in tapes))[0]) for unit in heard
+    ]
+    delta = float(np.subtract(*(_f1(part.sum(axis=0, keepdims=True)) for part in stacked))[0])
+    return Difference(
+        better=sum(value > 0 for value in per_tape),
+        worse=sum(value < 0 for value in per_tape),
+        n_tapes=len(heard),
+        delta=delta,
+        low=low,
+        high=high,
+        by=by,
+    )
+
+
+def _resampled(parts: Sequence[NDArray[np.float64]], resamples: int) -> list[NDArray[np.float64]]:
+    """Return sums over units drawn with replacement, the same draws for all parts; shape (resamples, 3) each."""
+    n = len(parts[0])
+    busy = np.any(np.hstack(parts) != 0, axis=1)
+    # Which of the empty units is drawn makes no difference: together they are one outcome of the draw.
+    chances = np.append(np.full(busy.sum(), 1 / n), (n - busy.sum()) / n)
+    parts = [np.vstack((part[busy], np.zeros(3))) for part in parts]
+    rng = np.random.default_rng(_SEED)
+    sums: list[list[NDArray[np.float64]]] = [[] for _ in parts]
+    for first in range(0, resamples, _AT_A_TIME):
+        weights = rng.multinomial(n, chances, size=min(_AT_A_TIME, resamples - first))
+        for total, part in zip(sums, parts, strict=True):
+            total.append(weights @ part)
+    return [np.concatenate(total) for total in sums]
+
+
+def _f1(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    return _share(2 * sums[:, 0], sums[:, 1] + sums[:, 2])
+
+
+def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)

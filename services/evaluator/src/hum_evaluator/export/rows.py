@@ -1,0 +1,186 @@
+"""What all exports start from: a run's selections with frequency limits, places on the tape, and clock times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from hum_shared import names
+from hum_shared.errors import InputError
+from hum_shared.index import PredictionEntry, PredictionIndex, read_index
+from hum_shared.layout import TABLE_SUFFIX
+from hum_shared.selections import read_selections
+
+COLUMNS = (
+    "model",
+    "variant",
+    "layer",
+    "recording",
+    "tape",
+    "selection",
+    "start_s",
+    "end_s",
+    "dur_s",
+    "tape_start_s",
+    "tape_end_s",
+    "start_clock",
+    "end_clock",
+    "low_hz",
+    "high_hz",
+    "label",
+    "cnn_logit_mean",
+    "score_max",
+    "confidence",
+    "rf_prob",
+)
+"""Columns of the flat tables; `selection` counts from 1 within each recording, clocks are the recorder's."""
+
+Value = str | int | float | datetime | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One selection.
+
+    Attributes
+    ----------
+    entry
+        As the index has it.
+    recording
+        Full file name; in old indexes, which do not say, the table's stem with ``.wav``.
+    number
+        From 1 within the recording.
+    low_hz, high_hz
+        Frequency limits, as the recording's table has them.
+    """
+
+    entry: PredictionEntry
+    recording: str
+    number: int
+    low_hz: float
+    high_hz: float
+
+    @property
+    def clock(self) -> tuple[datetime | None, datetime | None]:
+        """When it starts and ends by the recorder's clock; None where the tape's name carries no time."""
+        start = names.tape_start(self.recording)
+        if start is None:
+            return None, None
+        first_s, last_s = self.entry.tape_interval_s()
+        return start + timedelta(seconds=round(first_s, 3)), start + timedelta(seconds=round(last_s, 3))
+
+
+@dataclass(frozen=True)
+class RunSelections:
+    """The selections of one layer of a run.
+
+    Attributes
+    ----------
+    model, variant, layer
+        Which run.
+    rows
+        By recording, then time.
+    lengths_s
+        Recording → its length, of every recording that was looked at, sorted; None in old indexes.
+    """
+
+    model: str
+    variant: str
+    layer: str
+    rows: tuple[Row, ...]
+    lengths_s: dict[str, float] | None
+
+    @cached_property
+    def by_recording(self) -> dict[str, list[Row]]:
+        """Recording → its rows, also for recordings without any, sorted."""
+        found: dict[str, list[Row]] = {name: [] for name in self.lengths_s or {}}
+        for row in self.rows:
+            found.setdefault(row.recording, []).append(row)
+        return dict(sorted(found.items()))
+
+    def values(self, row: Row) -> dict[str, Value]:
+        """Return a row's values by `COLUMNS`."""
+        entry, (start_clock, end_clock) = row.entry, row.clock
+        first_s, last_s = entry.tape_interval_s()
+        found: tuple[Value, ...] = (
+            self.model,
+            self.variant,
+            self.layer,
+            row.recording,
+            names.parse_recording(entry.tape).tape,
+            row.number,
+            entry.start_s,
+            entry.end_s,
+            entry.dur_s,
+            round(first_s, 3),
+            round(last_s, 3),
+            start_clock,
+            end_clock,
+            row.low_hz,
+            row.high_hz,
+            entry.label,
+            entry.cnn_logit_mean,
+            entry.score_max,
+            entry.confidence,
+            entry.rf_prob,
+        )
+        return dict(zip(COLUMNS, found, strict=True))
+
+
+def read_run(run_root: Path, stage: str) -> RunSelections:
+    """Read one layer of a run.
+
+    Raises
+    ------
+    InputError
+        When its index or a table is missing or broken.
+    """
+    return selections_of(run_root, stage, read_index(run_root / stage / "index.json", PredictionIndex))
+
+
+def selections_of(run_root: Path, stage: str, index: PredictionIndex) -> RunSelections:
+    """Return what an index of a run holds; frequency limits are read from the run's tables.
+
+    Raises
+    ------
+    InputError
+        When a table is missing or broken.
+    """
+    run = run_root.absolute()
+    scored = index.meta.recordings
+    lengths = None if scored is None else {info.name: info.dur_s for info in sorted(scored, key=lambda one: one.name)}
+    return RunSelections(run.parent.name, run.name, stage, tuple(_rows(run_root, index.entries)), lengths)
+
+
+def _rows(run_root: Path, entries: Sequence[PredictionEntry]) -> list[Row]:
+    limits: dict[str, tuple[float, float]] = {}
+    counts: dict[str, int] = {}
+    rows = []
+    for entry in sorted(entries, key=lambda one: (recording_of(one), one.start_s, one.end_s, one.uid)):
+        if (entry.label or "").lower() == "noise":
+            continue
+        if entry.pred_path not in limits:
+            limits[entry.pred_path] = _limits_hz(run_root / entry.pred_path)
+        name = recording_of(entry)
+        counts[name] = counts.get(name, 0) + 1
+        rows.append(Row(entry, name, counts[name], *limits[entry.pred_path]))
+    return rows
+
+
+def recording_of(entry: PredictionEntry) -> str:
+    """Return the full name of a selection's recording; old indexes only name its table."""
+    table = Path(entry.pred_path).name
+    if entry.recording is None and table.endswith(TABLE_SUFFIX):
+        return table.removesuffix(TABLE_SUFFIX) + ".wav"
+    return entry.recording or entry.tape
+
+
+def _limits_hz(table: Path) -> tuple[float, float]:
+    """Return the frequency limits of a table's selections; they are the model's, so one row says them all."""
+    if not table.is_file():
+        raise InputError(f"{table}: no such table, but the index names it. Run the stage that writes it again.")
+    rows = read_selections(table)
+    return (rows[0].low_hz, rows[0].high_hz) if rows else (0.0, 0.0)

@@ -1,0 +1,174 @@
+"""The leakage certificate: whether a benchmark's tapes or audio were seen in training, tuning or by the filter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hum_shared import names
+from hum_shared.config.decoding import DECODER_FILE
+from hum_shared.files import read_json
+from hum_shared.index import RecordingInfo
+
+CARD_FILE = "model.json"
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one source of a run's settings has seen.
+
+    Attributes
+    ----------
+    source
+        For example ``training``, ``tuning`` or ``filter``.
+    tapes
+        Tapes by part (train, val, test; or one part), as the file names them.
+    digests
+        SHA-256 of audio files → name, where the file tells them.
+    """
+
+    source: str
+    tapes: dict[str, tuple[str, ...]]
+    digests: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What a source has seen of the benchmark."""
+
+    source: str
+    part: str
+    tapes: tuple[str, ...]
+    same_audio: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What is known of the data behind one run.
+
+    Attributes
+    ----------
+    sources
+        What was seen, for each file that tells.
+    missing
+        What could not be checked, and why; one line each.
+    overlaps
+        Benchmark data that was seen; none is as it should be.
+    """
+
+    sources: tuple[Seen, ...]
+    missing: tuple[str, ...]
+    overlaps: tuple[Overlap, ...]
+
+    @property
+    def lines(self) -> list[str]:
+        """The overlaps in words, one line each."""
+        said = []
+        for one in self.overlaps:
+            if one.tapes:
+                count = f"{len(one.tapes)} benchmark tape{'s' if len(one.tapes) > 1 else ''}"
+                said.append(f"leakage: {count} in {one.source} ({one.part}): {_some(one.tapes)}")
+            if one.same_audio:
+                said.append(f"leakage: the audio of benchmark recordings is in {one.source}: {_some(one.same_audio)}")
+        return said
+
+
+def certify(benchmark: Sequence[RecordingInfo], sources: Iterable[Seen], missing: Iterable[str] = ()) -> Certificate:
+    """Compare what was scored with what was seen.
+
+    Tapes are compared by name (as training clips carry it: without suffix, ``_`` as ``-``), audio by digest, so
+    that a copy under another name is found too.
+    """
+    sources = tuple(sources)
+    tapes = {names.tape_key(one.tape): one.tape for one in benchmark}
+    overlaps = []
+    for seen in sources:
+        for part, part_tapes in seen.tapes.items():
+            shared = sorted({tapes[key] for tape in part_tapes if (key := names.tape_key(tape)) in tapes})
+            if shared:
+                overlaps.append(Overlap(seen.source, part, tuple(shared), ()))
+        same = sorted({one.name for one in benchmark if one.sha256 is not None and one.sha256 in seen.digests})
+        if same:
+            overlaps.append(Overlap(seen.source, "audio", (), tuple(same)))
+    return Certificate(sources, tuple(missing), tuple(overlaps))
+
+
+def sources_of_model(model_folder: Path) -> tuple[list[Seen], list[str]]:
+    """Return what a model's card and its `decoder.json` say was seen, and what they do not say.
+
+    Parameters
+    ----------
+    model_folder
+        ``TRAINING/runs/models/<model>``.
+
+    Raises
+    ------
+    InputError
+        When a file is there and cannot be read.
+    """
+    card, decoder = model_folder / "models" / CARD_FILE, model_folder / "models" / DECODER_FILE
+    sources, missing = [], []
+    if card.is_file():
+        data = _part(read_json(card), "training_data")
+        tapes = data.get("tapes")
+        if isinstance(tapes, dict):
+            sources.append(Seen("training", _by_part(tapes), _digests(data.get("recordings"))))
+        else:
+            missing.append(f"{model_folder.name}: its card does not name the training tapes")
+    else:
+        missing.append(f"{model_folder.name}: no model card, so its training tapes are unknown")
+    if decoder.is_file():
+        tuned = _part(read_json(decoder), "tuned_on")
+        rows = [row for row in tuned.get("tapes", []) if isinstance(row, dict)]
+        recordings = [one for row in rows for one in row.get("recordings", [])]
+        sources.append(Seen("tuning", {"tuned": tuple(str(row.get("tape")) for row in rows)}, _digests(recordings)))
+    return sources, missing
+
+
+def source_of_forest(forest: Path) -> tuple[list[Seen], list[str]]:
+    """Return what a forest's card says was seen, and what it does not say.
+
+    Raises
+    ------
+    InputError
+        When the card is there and cannot be read.
+    """
+    path = forest.with_suffix(".card.json")
+    if not path.is_file():
+        return [], [f"{forest.name}: no card, so the filter's training tapes are unknown"]
+    card = read_json(path)
+    if not isinstance(card, dict):
+        return [], [f"{path.name}: not a forest's card, so the filter's training tapes are unknown"]
+    tapes = _by_part(_part(card, "tapes"))
+    told = {tape for part in tapes.values() for tape in part}
+    more = tuple(str(tape) for tape in card.get("training_tapes") or () if str(tape) not in told)
+    if more:
+        tapes["train"] = (*tapes.get("train", ()), *more)
+    return [Seen("filter", tapes, _digests(card.get("training_recordings")))], []
+
+
+def _part(value: Any, key: str) -> dict[str, Any]:
+    found = value.get(key) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _by_part(tapes: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {str(part): tuple(map(str, found)) for part, found in tapes.items() if isinstance(found, list)}
+
+
+def _digests(recordings: Any) -> dict[str, str]:
+    """Return digest → name of a list of {name, sha256}, of a dict name → digest, or of such by part."""
+    if isinstance(recordings, dict):
+        named = {digest: str(name) for name, digest in recordings.items() if isinstance(digest, str)}
+        return named | {digest: name for part in recordings.values() for digest, name in _digests(part).items()}
+    rows = [row for row in recordings if isinstance(row, dict)] if isinstance(recordings, list) else []
+    return {str(row["sha256"]): str(row.get("name") or row.get("recording") or "") for row in rows if row.get("sha256")}
+
+
+def _some(items: Sequence[str]) -> str:
+    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return ", ".join(items[:_SHOWN]) + more

@@ -1,0 +1,190 @@
+"""The report's summary in words: which run to use, what the forest gains, where it fails, what to be wary of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from hum_evaluator.metrics import QUALITIES, Row
+from hum_evaluator.pairing import WITH_BASELINE, WITH_BEST
+from hum_evaluator.report.curves import PrPoint
+from hum_evaluator.report.events import Event, edge_errors_ms
+from hum_evaluator.report.runs import Layer
+
+FEW_CALLS = 50
+POOR_F1 = 0.5
+
+_BETTER, _WORSE, _WITHIN, _UNKNOWN = "clearly better", "clearly worse", "within chance", "not to be judged on so little"
+_CHANCES = (_BETTER, _WORSE, _WITHIN, _UNKNOWN)
+_WORTH_TELLING = 0.02
+_SHORTEST_H = 0.1  # a rate per hour of less than six minutes says nothing
+
+
+def share(value: object) -> str:
+    """Return a share as percent; – where unknown."""
+    return f"{100 * float(value):.0f} %" if isinstance(value, int | float) else "–"
+
+
+def best_run(layer: Layer, hours: float | None) -> list[str]:
+    """Return sentences about the run that did best."""
+    row = layer.row or {}
+    said = [
+        f"It finds {row['tp']} of {row['n_gt']} calls ({share(row['recall'])}) with {row['fp']} false alarms; "
+        f"{share(row['precision'])} of what it selects are calls.",
+        f"F1 is {float(row['f1'] or 0):.3f}{_interval(row)}.",
+    ]
+    if hours and hours >= _SHORTEST_H:
+        said.append(
+            f"That is {float(row['fp'] or 0) / hours:.1f} false alarms per hour over {_hours(hours)} of recordings."
+        )
+    return said
+
+
+def other_threshold(layer: Layer, points: Sequence[PrPoint]) -> list[str]:
+    """Return a sentence about a threshold that would have served the best run better; none without one."""
+    best = max(points, key=lambda point: point.f1, default=None)
+    if layer.layer != "evaluation" or best is None or best.f1 < _f1(layer) + _WORTH_TELLING:
+        return []
+    return [
+        f"At a threshold of {best.threshold:g} its scores would have given F1 {best.f1:.3f} on these tapes: "
+        "choose it on others (hum-evaluator tune)."
+    ]
+
+
+def interval(row: Row) -> str:
+    """Return the 95 % interval of F1 as low–high; empty where there is none."""
+    low, high = row.get("f1_low"), row.get("f1_high")
+    return f"{low:.3f}–{high:.3f}" if isinstance(low, float) and isinstance(high, float) else ""
+
+
+def rivals(order: Sequence[Layer], paired: Sequence[Row]) -> str:
+    """Return a sentence about the best other run, and whether it is clearly worse; empty without any."""
+    others = [one for one in order[1:] if one.folder != order[0].folder]
+    if not others:
+        return ""
+    said = f"Next comes {others[0].name} with F1 {_f1(others[0]):.3f}"
+    for row in paired:
+        if row["compared"] == WITH_BEST and _key(row) == others[0].key and _key(row, "other_") == order[0].key:
+            return f"{said}: {_chance(row)} ({row['verdict']})."
+    return f"{said}."
+
+
+def gain_of_forest(paired: Sequence[Row], best: Layer | None) -> list[str]:
+    """Return sentences about what the forest does to F1: over all runs, then for the best run; none without one."""
+    rows = [row for row in paired if row["compared"] == WITH_BASELINE]
+    if not rows:
+        return []
+    judged = Counter(_chance(row) for row in rows)
+    runs = f"{len(rows)} run{'' if len(rows) == 1 else 's'}"
+    said = [f"Of {runs}, F1 is " + ", ".join(f"{what} in {judged[what]}" for what in _CHANCES if judged[what]) + "."]
+    own = [row for row in rows if best is not None and (row["model"], row["variant"]) == best.key[:2]]
+    said += [f"In the best run: {row['verdict']}." for row in own]
+    most = max(rows, key=lambda row: (float(row["delta_f1"] or 0), str(row["model"]), str(row["variant"])))
+    if most not in own and float(most["delta_f1"] or 0) > 0:
+        said.append(f"It helps most in {most['model']} · {most['variant']}: {most['verdict']}.")
+    return said
+
+
+def where_it_fails(found: Sequence[Event], tapes: Mapping[str, Row]) -> list[str]:
+    """Return sentences about misses, false alarms, tapes and edges of one run."""
+    said = []
+    for kind, word in (("miss", "missed calls"), ("alarm", "false alarms")):
+        reasons = Counter(event.why.split(" (")[0] for event in found if event.kind == kind)
+        if reasons:
+            listed = "; ".join(f"{count} × {reason}" for reason, count in sorted(reasons.items(), key=_most_first))
+            said.append(f"Of {reasons.total()} {word}: {listed}.")
+    recalls = [(quality, *_found(found, quality)) for quality in QUALITIES]
+    known = [f"{share(hits / calls)} of quality {quality}" for quality, hits, calls in recalls if calls]
+    if len(known) > 1:
+        said.append(f"It finds {', '.join(known)}.")
+    worst = worst_tape(tapes)
+    if worst:
+        row = tapes[worst]
+        said.append(
+            f"Most errors lie on {worst}: {row['fn']} missed, {row['fp']} false alarms, F1 {float(row['f1'] or 0):.3f}."
+        )
+    starts, ends = edge_errors_ms(found)
+    if starts:
+        said.append(f"A typical hit starts {_late(starts)} and ends {_late(ends)}.")
+    return said
+
+
+def worst_tape(tapes: Mapping[str, Row]) -> str | None:
+    """Return the tape with most errors where there are several and one has any; the first by name of equal ones."""
+    errors = {tape: int(row["fp"] or 0) + int(row["fn"] or 0) for tape, row in tapes.items()}
+    if len(errors) < 2 or max(errors.values()) == 0:
+        return None
+    return min(errors, key=lambda tape: (-errors[tape], tape))
+
+
+def cautions(layers: Sequence[Layer], n_calls: int | None) -> list[str]:
+    """Return what makes the figures doubtful, as far as the indexes tell."""
+    said = []
+    if n_calls is None:
+        said.append("There is no ground truth: nothing here says how many selections are calls. Listen to the samples.")
+    elif n_calls < FEW_CALLS:
+        said.append(
+            f"Only {n_calls} true calls: one call more or less moves recall by {100 / max(n_calls, 1):.1f} points."
+        )
+    if n_calls and layers and (best := max(map(_f1, layers))) < POOR_F1:
+        said.append(f"Even the best run is poor (F1 {best:.3f}): train or decode otherwise before counting with it.")
+    if n_calls is not None and len(layers) > 1:
+        said.append(
+            "The best of several runs on the same tapes looks better than it will be elsewhere. "
+            "Judge the chosen one once more on tapes that chose nothing."
+        )
+    heard = {
+        frozenset(one.name for one in layer.index.meta.recordings) for layer in layers if layer.index.meta.recordings
+    }
+    if len(heard) > 1:
+        said.append("Not all runs looked at the same recordings: compare their counts with care.")
+    return said
+
+
+def _chance(row: Row) -> str:
+    """Return whether a difference of F1 is clear: its 95 % interval does not hold 0."""
+    low, high = row["delta_f1_low"], row["delta_f1_high"]
+    if not isinstance(low, float) or not isinstance(high, float):
+        return _UNKNOWN
+    if low > 0:
+        return _BETTER
+    return _WORSE if high < 0 else _WITHIN
+
+
+def _interval(row: Row) -> str:
+    text = interval(row)
+    if not text:
+        return ""
+    if row.get("interval_by") == "tape":
+        return f" (95 % interval {text}, by drawing the tapes again)"
+    return f" (95 % interval {text}; these are too few tapes to speak for others)"
+
+
+def _key(row: Row, prefix: str = "") -> tuple[str, str, str]:
+    return str(row[f"{prefix}model"]), str(row[f"{prefix}variant"]), str(row[f"{prefix}layer"])
+
+
+def _found(found: Sequence[Event], quality: int) -> tuple[int, int]:
+    calls = [event for event in found if event.quality == quality]
+    return sum(event.kind == "hit" for event in calls), len(calls)
+
+
+def _late(errors_ms: Sequence[float]) -> str:
+    median = float(np.median(errors_ms))
+    if abs(median) < 5:
+        return "on time"
+    return f"{abs(median):.0f} ms {'late' if median > 0 else 'early'}"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours >= 2 else f"{hours * 60:.0f} minutes"
+
+
+def _most_first(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
+
+
+def _f1(layer: Layer) -> float:
+    return float((layer.row or {}).get("f1") or 0.0)

@@ -1,0 +1,201 @@
+"""What the dense network learns from: chunks of a few seconds cut from spectrograms, a label and a weight per frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hum_shared.errors import InputError
+from hum_shared.files import atomic_path, sha256_json
+from hum_shared.model.background import HIGHEST, LOWEST
+from hum_shared.model.front_end import DataOpts
+from hum_shared.model.spectrogram_stream import SpectrogramStream
+from hum_trainer.augmentation import PITCH, TIME, mask, ratios, shift_pitch, stretch_time, uniform
+from hum_trainer.event_loop import Negative
+from hum_trainer.labelled_recordings import LabelledRecording, Stretch, inside_calls
+from hum_trainer.recording_audio import read_audio
+
+AROUND_CALLS, FROM_NEGATIVES = 0.5, 0.5
+EDGE_WEIGHT = 0.3
+"""Weight of a frame within half a frame of an edge: a person's edge is no more certain than that."""
+SNR_DB = (0.0, 20.0)
+MIXED = 0.5
+"""Share of the chunks that get another chunk's background on top."""
+
+_SPECTROGRAM_VERSION = 1
+_REACH = 1 / TIME[0]
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """Where chunks lie: index of the stretch, and their middle in seconds of the recording; shapes (n,)."""
+
+    stretch: NDArray[np.int64]
+    centre_s: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.stretch)
+
+
+def draw_chunks(
+    stretches: Sequence[Stretch], n: int, chunk_s: float, rng: np.random.Generator, negatives: Sequence[Negative] = ()
+) -> Chunks:
+    """Draw chunks: half of them hold (a part of) a call, half lie anywhere, of these half on hard negatives.
+
+    Parameters
+    ----------
+    stretches
+        At least one with a call.
+    chunk_s
+        Length of a chunk; it may reach beyond its stretch.
+    negatives
+        Hard negatives: index of the stretch, start and end in seconds of the recording.
+    """
+    lengths = np.array([part.dur_s for part in stretches])
+    stretch = rng.choice(len(stretches), n, p=lengths / lengths.sum())
+    starts = np.array([part.start_s for part in stretches])
+    centre_s = starts[stretch] + rng.random(n) * lengths[stretch]
+    kind, where, offset = rng.random(n), rng.random(n), (rng.random(n) - 0.5) * chunk_s
+    calls = [(index, *call) for index, part in enumerate(stretches) for call in part.calls.tolist()]
+    for rows, places in (
+        (np.flatnonzero(kind < AROUND_CALLS), calls),
+        (np.flatnonzero(kind > 1 - (1 - AROUND_CALLS) * FROM_NEGATIVES), list(negatives)),
+    ):
+        if places:
+            chosen = np.array(places, dtype=np.float64)[rng.integers(len(places), size=len(rows))]
+            stretch[rows] = chosen[:, 0].astype(np.int64)
+            centre_s[rows] = chosen[:, 1] + where[rows] * (chosen[:, 2] - chosen[:, 1]) + offset[rows]
+    return Chunks(stretch, centre_s)
+
+
+class Spectrograms:
+    """Background-normalised spectrograms of recordings, each computed once.
+
+    Parameters
+    ----------
+    opts
+        With `background_s`.
+    cache_dir
+        Where to keep them, named by content and settings, and map them from; None keeps them in memory.
+    """
+
+    def __init__(self, opts: DataOpts, cache_dir: Path | None) -> None:
+        self._opts, self._cache_dir = opts, cache_dir
+        self._stream = SpectrogramStream(opts)
+        self._kept: dict[str, Tensor] = {}
+
+    def of(self, recording: LabelledRecording) -> Tensor:
+        """Return rows (T, F) of network input, float16."""
+        if recording.name not in self._kept:
+            self._kept[recording.name] = self._read(recording)
+        return self._kept[recording.name]
+
+    def _read(self, recording: LabelledRecording) -> Tensor:
+        if self._cache_dir is None:
+            return self._compute(recording)
+        key = sha256_json([_SPECTROGRAM_VERSION, recording.sha256, self._opts.as_dict()])
+        path = self._cache_dir / f"{key}.npy"
+        if not path.exists():
+            with atomic_path(path) as temporary, temporary.open("wb") as file:
+                np.save(file, self._compute(recording).numpy())
+        try:
+            return torch.from_numpy(np.load(path, mmap_mode="c"))
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{path}: broken cache file ({error}). Delete it.") from None
+
+    def _compute(self, recording: LabelledRecording) -> Tensor:
+        audio = read_audio(recording, self._opts.sr)
+        return torch.cat([rows.half() for rows in self._stream.rows([audio], len(audio))])
+
+
+@dataclass(frozen=True)
+class ChunkMaker:
+    """Cuts, labels and varies chunks.
+
+    Attributes
+    ----------
+    stretches
+        Where chunks may lie. What a chunk shows outside its stretch is background, and weighs nothing.
+    rows
+        Recording name → spectrogram (T, F).
+    hop_s
+        Seconds per frame.
+    frames
+        Per chunk.
+    hz
+        Frequency of each bin, shape (F,).
+    augment
+        Vary time and pitch by 10 %, mix in the background of other chunks, mask.
+    """
+
+    stretches: Sequence[Stretch]
+    rows: Mapping[str, Tensor]
+    hop_s: float
+    frames: int
+    hz: Tensor
+    augment: bool
+
+    def batch(self, chunks: Chunks, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Return inputs (N, T, F), labels (N, T) of 0 and 1, and weights (N, T)."""
+        n = len(chunks)
+        rate = ratios(n, TIME, rng) if self.augment else torch.ones(n)
+        reach = int(self.frames * _REACH) // 2 + 2
+        cuts = [self._cut(i, centre_s, reach) for i, centre_s in zip(chunks.stretch, chunks.centre_s, strict=True)]
+        values, middle = torch.stack([cut for cut, _ in cuts]), torch.tensor([at for _, at in cuts])
+        inputs = stretch_time(values, middle, rate, self.frames)
+        labels, weights = self._labels(chunks, rate)
+        if self.augment:
+            inputs = shift_pitch(inputs, self.hz, ratios(n, PITCH, rng))
+            inputs = _with_other_backgrounds(inputs, labels, rng)
+            inputs = mask(inputs, rng)
+        return inputs, labels, weights
+
+    def _cut(self, index: int, centre_s: float, reach: int) -> tuple[Tensor, float]:
+        """Return rows around an instant, and its place among them."""
+        stretch = self.stretches[index]
+        rows = self.rows[stretch.recording.name]
+        position = centre_s / self.hop_s - 0.5
+        first = int(np.floor(position)) - reach
+        low = max(first, round(stretch.start_s / self.hop_s), 0)
+        high = min(first + 2 * reach + 2, round(stretch.end_s / self.hop_s), len(rows))
+        cut = torch.zeros(2 * reach + 2, rows.shape[1])
+        if high > low:
+            cut[low - first : high - first] = rows[low:high].float()
+        return cut, position - first
+
+    def _labels(self, chunks: Chunks, rate: Tensor) -> tuple[Tensor, Tensor]:
+        offset_s = (np.arange(self.frames) - (self.frames - 1) / 2) * self.hop_s
+        times_s = chunks.centre_s[:, None] + rate.numpy().astype(np.float64)[:, None] * offset_s
+        labels = np.zeros(times_s.shape, dtype=np.float32)
+        weights = np.zeros(times_s.shape, dtype=np.float32)
+        for row, index in enumerate(chunks.stretch.tolist()):
+            stretch, at_s = self.stretches[index], times_s[row]
+            calls = stretch.recording.calls
+            labels[row] = inside_calls(calls, at_s)
+            weights[row] = (at_s >= stretch.start_s) & (at_s < stretch.end_s)
+            edges = np.sort(calls.ravel())
+            if len(edges):
+                right = np.searchsorted(edges, at_s).clip(1, len(edges) - 1)
+                nearest = np.minimum(np.abs(at_s - edges[right - 1]), np.abs(at_s - edges[right]))
+                weights[row] *= np.where(nearest < self.hop_s / 2, EDGE_WEIGHT, 1.0)
+        return torch.from_numpy(labels), torch.from_numpy(weights)
+
+
+def _with_other_backgrounds(inputs: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
+    """Add the power of another chunk of the batch, its calls taken out, to some chunks.
+
+    Input is power over background in tens of decibels: adding another background at a ratio of −s dB and
+    measuring over both again is ``(x + k·y) / (1 + k)`` in powers, k = 10^(−s/10).
+    """
+    n = len(inputs)
+    other = torch.randperm(n, generator=rng)
+    k = 10 ** (-uniform(n, SNR_DB, rng) / 10) * (torch.rand(n, generator=rng) < MIXED)
+    k = k[:, None, None]
+    added = torch.where(labels[other].bool()[..., None], torch.zeros(()), inputs[other])
+    return torch.log10((10**inputs + k * 10**added) / (1 + k)).clamp(LOWEST, HIGHEST)

@@ -1,0 +1,128 @@
+"""What the networks of a dense training have in common: front end, reach, spectrograms, and how they are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from hum_shared.config.training import TrainingCfg
+from hum_shared.decoders import Windows
+from hum_shared.model.dense import DenseNetwork, dilations_for
+from hum_shared.model.device import autocast
+from hum_shared.model.front_end import DataOpts
+from hum_trainer import mining
+from hum_trainer.call_measures import durations_and_gaps
+from hum_trainer.corpus_task import CLASSES, CorpusTask
+from hum_trainer.event_loop import Negative
+from hum_trainer.event_measures import EventOutcome, ScoredStretch, event_outcome
+from hum_trainer.frame_chunks import Spectrograms
+from hum_trainer.labelled_recordings import Stretch
+from hum_trainer.run_state import device_and_precision
+
+CONTEXT_S = 0.3
+"""What a frame's score looks at besides the length of a median call."""
+CHUNK_CONTEXTS, CHUNK_FRAMES = 3, (192, 512)
+"""Frames of a chunk: this many times the context, within these limits."""
+_STRETCH_FRAMES = 8192  # of a stretch that are scored at a time
+
+
+@dataclass(frozen=True)
+class FrameTask:
+    """What all networks of a run have in common; `chunk_frames` is the length of a training example."""
+
+    task: CorpusTask
+    opts: DataOpts
+    spectrograms: Spectrograms
+    dilations: Sequence[int]
+    chunk_frames: int
+    device: torch.device
+    precision: str
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds per frame."""
+        return self.opts.hop_length / self.opts.sr
+
+
+def frames_data_opts(cfg: TrainingCfg) -> DataOpts:
+    """Return the front-end settings of a completed cfg as the model file holds them."""
+    return DataOpts(
+        sr=cfg.sr,
+        n_fft=cfg.n_fft,
+        hop_length=cfg.hop_length,
+        n_freq_bins=cfg.n_freq_bins,
+        fmin=cfg.fmin,
+        fmax=cfg.fmax,
+        freq_compression=cfg.freq_compression,
+        normalisation="background",
+        background_s=cfg.background_s,
+    )
+
+
+def frame_task(task: CorpusTask) -> FrameTask:
+    """Return what the networks of a task have in common."""
+    cfg = task.cfg
+    device, precision = device_and_precision(cfg)
+    opts = frames_data_opts(cfg)
+    hop_s = opts.hop_length / opts.sr
+    durations_s, _ = durations_and_gaps([recording.calls for recording in task.recordings])
+    context = (float(np.median(durations_s)) + CONTEXT_S) / hop_s
+    chunk_frames = int(np.clip(round(CHUNK_CONTEXTS * context), *CHUNK_FRAMES))
+    spectrograms = Spectrograms(opts, task.folders.cache)
+    return FrameTask(task, opts, spectrograms, dilations_for(context), chunk_frames, device, precision)
+
+
+def outcome_of(setup: FrameTask, parts: Sequence[tuple[nn.Module, Sequence[Stretch]]]) -> EventOutcome:
+    """Return how well networks find the calls of the stretches that each is judged on, all together."""
+    scored = [
+        ScoredStretch(scores_of(setup, network)(stretch), stretch.calls - stretch.start_s)
+        for network, stretches in parts
+        for stretch in stretches
+    ]
+    return event_outcome(scored, setup.task.min_gap_s, setup.task.min_duration_s)
+
+
+def false_alarms_of(setup: FrameTask, network: nn.Module, stretches: Sequence[Stretch]) -> list[Negative]:
+    """Return a network's confident false alarms."""
+    return mining.mine(
+        stretches,
+        scores_of(setup, network),
+        min_gap_s=setup.task.min_gap_s,
+        min_duration_s=setup.task.min_duration_s,
+    )
+
+
+def scores_of(setup: FrameTask, network: nn.Module) -> Callable[[Stretch], Windows]:
+    """Return what scores a stretch, in seconds from its start."""
+
+    def score(stretch: Stretch) -> Windows:
+        probs = frame_probs(setup, network, stretch).astype(np.float64)
+        starts = np.arange(len(probs), dtype=np.float64) * setup.hop_s
+        return Windows(starts, starts + setup.hop_s, probs, CLASSES["noise"], starts + setup.hop_s / 2)
+
+    return score
+
+
+@torch.inference_mode()
+def frame_probs(setup: FrameTask, network: nn.Module, stretch: Stretch) -> NDArray[np.float32]:
+    """Return class probabilities of a stretch's frames, shape (n, 2), float32."""
+    rows = setup.spectrograms.of(stretch.recording)
+    low, high = round(stretch.start_s / setup.hop_s), min(round(stretch.end_s / setup.hop_s), len(rows))
+    if stretch.end_s >= stretch.recording.dur_s:
+        high = len(rows)
+    assert isinstance(network, DenseNetwork)
+    reach = network.reach
+    parts = []
+    for first in range(low, high, _STRETCH_FRAMES):
+        stop = min(first + _STRETCH_FRAMES, high)
+        before, after = min(reach, first), min(reach, len(rows) - stop)
+        chunk = rows[first - before : stop + after].float().to(setup.device)
+        with autocast(setup.device, setup.precision):
+            logits = network(chunk[None])[0, before : before + stop - first]
+        parts.append(torch.softmax(logits.float(), dim=-1).cpu().numpy())
+    return np.concatenate(parts) if parts else np.empty((0, len(CLASSES)), dtype=np.float32)

@@ -1,0 +1,235 @@
+"""Recipe `frames`: dense networks, one per fold of tapes, that learn for every frame whether it lies inside a call.
+
+Each network learns from all tapes but those of its fold and is judged on these. Together they are the model; what
+each says of the tapes that it has not seen is written as score tracks, on which decoders are tuned and filters
+trained without another labelled tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hum_shared import provenance
+from hum_shared.card import ModelCard, write_card
+from hum_shared.command import say
+from hum_shared.config.training import TrainingCfg
+from hum_shared.files import sha256_file
+from hum_shared.model.dense import DenseNetwork
+from hum_shared.model.device import autocast, describe
+from hum_shared.model.front_end import bin_frequencies
+from hum_shared.model.model_file import save_dense_model
+from hum_shared.progress import Progress, track
+from hum_shared.stopping import StopRequest
+from hum_trainer import mining
+from hum_trainer.augmentation import soft_labels
+from hum_trainer.checkpoint import load_checkpoint
+from hum_trainer.corpus_task import CLASSES, CorpusTask, read_corpus_task
+from hum_trainer.event_loop import EventTrainer
+from hum_trainer.event_measures import EventOutcome
+from hum_trainer.event_summaries import EventSummaries
+from hum_trainer.frame_chunks import ChunkMaker, Chunks, draw_chunks
+from hum_trainer.frame_task import FrameTask, false_alarms_of, frame_probs, frame_task, outcome_of
+from hum_trainer.labelled_recordings import Fold
+from hum_trainer.out_of_tape import write_out_of_tape
+from hum_trainer.run_state import PACKAGES, RunFolders, is_complete, usable_checkpoint
+from hum_trainer.training_log import TrainingLog
+
+CHANNELS, WIDTH = (8, 16, 32, 48), 64
+FEWEST_CHUNKS = 256
+
+
+def run_frames(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = None) -> None:
+    """Train the networks of a cfg with `recipe=frames`; see `hum-trainer run --help`.
+
+    Raises
+    ------
+    InputError
+        Bad cfg or corpus.
+    MachineError
+        No GPU where one was asked for, out of memory.
+    Stopped
+        On SIGUSR1 or SIGTERM, with a checkpoint from which the next run goes on exactly.
+    """
+    stop = StopRequest().install()
+    task = read_corpus_task(cfg, cfg_path)
+    cfg, folders = task.cfg, task.folders
+    for setting in task.from_data:
+        say(f"{setting.key}={setting.value:.10g} ({setting.unit}): {setting.reason}")
+    n_chunks = cfg.examples_per_epoch or FEWEST_CHUNKS
+    total = cfg.max_train_epochs * n_chunks * len(task.folds)
+    with track("train", cfg_path.parent.name, "chunks", total, progress_file) as progress:
+        if _all_finished(task) and is_complete(folders, task.settings_sha256, cfg):
+            progress.message = "nothing to do: the model is up to date"
+            say(f"{progress.message}: {folders.model}")
+            return
+        log = TrainingLog(folders.logs, details=cfg.debug)
+        setup = frame_task(task)
+        log.say(
+            f"{len(task.folds)} networks, each judged on tapes that it has not seen (split by {task.fold.kind}); "
+            f"{describe(setup.device, setup.precision)}"
+        )
+        trainers = [_train(setup, number, n_chunks, stop, progress, log) for number in range(len(task.folds))]
+        members = [trainer.use_best() for trainer in trainers]
+        outcome = outcome_of(setup, [(network, fold.val) for network, fold in zip(members, task.folds, strict=True)])
+        _write_model(setup, trainers, members, outcome)
+        write_out_of_tape(
+            folders.models.parent / "out_of_tape",
+            folders.model,
+            setup.opts,
+            task.recordings,
+            [(part, frame_probs(setup, network, part)) for network, fold in zip(members, task.folds, strict=True)
+             for part in fold.val],
+        )  # fmt: skip
+        progress.message = f"event F1 {outcome.f1:.3f} on tapes that the networks had not seen"
+        log.say(f"{progress.message}: {folders.model}")
+
+
+def _checkpoint(folders: RunFolders, fold: int) -> Path:
+    return folders.checkpoint.with_name(f"{folders.checkpoint.stem}_fold{fold}{folders.checkpoint.suffix}")
+
+
+def _all_finished(task: CorpusTask) -> bool:
+    """Whether every network's checkpoint is there, belongs to these settings, and is a finished one."""
+    paths = [_checkpoint(task.folders, number) for number in range(len(task.folds))]
+    if task.cfg.start_from_scratch or not all(path.exists() for path in paths):
+        return False
+    states = map(load_checkpoint, paths)
+    return all(state["finished"] and state["settings_sha256"] == task.settings_sha256 for state in states)
+
+
+def _train(
+    setup: FrameTask, number: int, n_chunks: int, stop: StopRequest, progress: Progress, log: TrainingLog
+) -> EventTrainer:
+    """Train the network of one fold, from its checkpoint where there is one."""
+    task, cfg = setup.task, setup.task.cfg
+    fold = task.folds[number]
+    trainer = _trainer(setup, fold, number, n_chunks)
+    state = usable_checkpoint(trainer.checkpoint, cfg, task.settings_sha256)
+    if state:
+        trainer.restore(state)
+        progress.skip(trainer.epoch * n_chunks)
+        if state["finished"]:
+            progress.skip((cfg.max_train_epochs - trainer.epoch) * n_chunks)
+            return trainer
+        log.say(f"network {number + 1}: going on after {trainer.epoch} epochs and {trainer.batch} batches")
+    name = f"network {number + 1} of {len(task.folds)}"
+    summaries = EventSummaries(task.folders.summaries / f"fold{number}")
+
+    def on_batch(count: int, loss: float) -> None:
+        progress.advance(count)
+        log.detail(f"{name}, epoch {trainer.epoch + 1}, batch {trainer.batch}: {count} chunks, loss {loss:.6f}")
+
+    def on_evaluation(epoch: int, outcome: EventOutcome) -> None:
+        progress.message = (
+            f"{name}, epoch {epoch}: loss {trainer.history[-1]['train_loss']:.4f}, validation loss "
+            f"{outcome.loss:.4f}, event F1 {outcome.f1:.3f}"
+        )
+        log.say(progress.message)
+        summaries.evaluation(epoch, trainer.history)
+
+    def on_mined(epoch: int, n: int) -> None:
+        log.say(f"{name}, epoch {epoch}: {n} false alarms are negatives now")
+
+    trainer.fit(stop, on_batch, on_evaluation, on_mined)
+    summaries.close()
+    progress.skip((cfg.max_train_epochs - trainer.epoch) * n_chunks)
+    return trainer
+
+
+def _trainer(setup: FrameTask, fold: Fold, number: int, n_chunks: int) -> EventTrainer:
+    task, cfg, device = setup.task, setup.task.cfg, setup.device
+    fed_back = mining.as_negatives(task.fed_back.rounds, fold.train)
+    torch.manual_seed(cfg.seed + number)  # the network's first weights
+    network = DenseNetwork(
+        members=1,
+        n_freq_bins=cfg.n_freq_bins,
+        channels=CHANNELS,
+        width=WIDTH,
+        dilations=setup.dilations,
+        num_classes=len(CLASSES),
+    )
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+    n_batches = max(1, n_chunks // cfg.batch_size)
+    maker = ChunkMaker(
+        fold.train,
+        {part.recording.name: setup.spectrograms.of(part.recording) for part in fold.train},
+        setup.hop_s,
+        setup.chunk_frames,
+        bin_frequencies(setup.opts),
+        cfg.augmentation,
+    )
+
+    def loss(network: nn.Module, epoch: int, batch: int, rng: torch.Generator) -> tuple[Tensor, int]:
+        draws = np.random.default_rng([cfg.seed, number, epoch, batch])
+        chunks: Chunks = draw_chunks(
+            fold.train, cfg.batch_size, setup.chunk_frames * setup.hop_s, draws, [*fed_back, *trainer.negatives]
+        )
+        inputs, labels, weights = (part.to(device) for part in maker.batch(chunks, rng))
+        with autocast(device, setup.precision):
+            logits = network(inputs)
+        targets = soft_labels(labels, cfg.label_smoothing)
+        losses = -(targets * torch.log_softmax(logits.float(), dim=-1)).sum(dim=-1)
+        return (losses * weights).sum() / weights.sum().clamp(min=1.0), len(chunks)
+
+    trainer = EventTrainer(
+        cfg=cfg.with_values(seed=cfg.seed + number),
+        network=network,
+        device=device,
+        batches_per_epoch=n_batches,
+        loss=loss,
+        evaluate=lambda network: outcome_of(setup, [(network, fold.val)]),
+        mine=lambda network: false_alarms_of(setup, network, fold.train),
+        checkpoint=_checkpoint(task.folders, number),
+        settings_sha256=task.settings_sha256,
+    )
+    return trainer
+
+
+def _write_model(
+    setup: FrameTask, trainers: Sequence[EventTrainer], networks: Sequence[nn.Module], outcome: EventOutcome
+) -> None:
+    task, cfg, folders = setup.task, setup.task.cfg, setup.task.folders
+    model = DenseNetwork(
+        members=len(networks),
+        n_freq_bins=cfg.n_freq_bins,
+        channels=CHANNELS,
+        width=WIDTH,
+        dilations=setup.dilations,
+        num_classes=len(CLASSES),
+    )
+    for member, network in zip(model.members, networks, strict=True):
+        assert isinstance(network, DenseNetwork)
+        member.load_state_dict(network.members[0].state_dict())
+    save_dense_model(folders.model, model.eval(), setup.opts, CLASSES)
+    folds = [
+        {
+            "val_tapes": sorted({part.recording.tape for part in fold.val}),
+            "best_epoch": trainer.best_epoch,
+            "n_epochs": trainer.epoch,
+            "val_f1": trainer.best_f1,
+        }
+        for fold, trainer in zip(task.folds, trainers, strict=True)
+    ]
+    mined = sum(len(trainer.negatives) for trainer in trainers)
+    card = ModelCard(
+        model_file=folders.model.name,
+        model_sha256=sha256_file(folders.model),
+        encoder_opts={"architecture": "dense", **model.opts},
+        classifier_opts={"num_classes": len(CLASSES)},
+        data_opts=setup.opts.as_dict(),
+        classes=dict(CLASSES),
+        loads_in_original_programs=False,
+        metrics={"val": outcome.measures()},
+        best_epoch=max(trainer.best_epoch for trainer in trainers),
+        n_epochs=max(trainer.epoch for trainer in trainers),
+        training_data=task.ensemble_data(folds, mined),
+        training_cfg=cfg.model_dump(mode="json"),
+        seed=cfg.seed,
+        provenance=provenance.collect(PACKAGES, cfg_sha256=cfg.digest(), seed=cfg.seed),
+    )
+    write_card(folders.card, card)

@@ -1,0 +1,69 @@
+"""Audio of labelled recordings at the model's rate, mono, in memory or mapped from a cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from hum_shared.audio import Samples, mono_blocks
+from hum_shared.errors import AudioError, InputError
+from hum_shared.files import atomic_path, sha256_json
+from hum_trainer.labelled_recordings import LabelledRecording, Stretch
+
+_AUDIO_VERSION = 1
+_BLOCK_S = 60.0
+
+
+class AudioOf:
+    """Audio of recordings at one rate, each read once."""
+
+    def __init__(self, sample_rate: int, cache_dir: Path | None) -> None:
+        self._rate, self._cache_dir = sample_rate, cache_dir
+        self._kept: dict[str, Samples] = {}
+
+    def recording(self, recording: LabelledRecording) -> Samples:
+        """Return all of a recording."""
+        if recording.name not in self._kept:
+            self._kept[recording.name] = read_audio(recording, self._rate, self._cache_dir)
+        return self._kept[recording.name]
+
+    def stretch(self, stretch: Stretch) -> Samples:
+        """Return a part of a recording; at least one sample."""
+        audio = self.recording(stretch.recording)
+        start = min(round(stretch.start_s * self._rate), len(audio) - 1)
+        return audio[start : max(start + 1, round(stretch.end_s * self._rate))]
+
+
+def read_audio(recording: LabelledRecording, sample_rate: int, cache_dir: Path | None = None) -> Samples:
+    """Return a recording's audio, channels averaged, at `sample_rate`; float32, shape (n,), n ≥ 1.
+
+    Parameters
+    ----------
+    cache_dir
+        Where to keep it, named by content and rate; the array is then read only and mapped from disk. None keeps
+        it in memory.
+
+    Raises
+    ------
+    AudioError
+        When it cannot be read, is too short to resample, or holds NaN or infinite samples.
+    """
+    if cache_dir is None:
+        return _resampled(recording, sample_rate)
+    path = cache_dir / f"{sha256_json([_AUDIO_VERSION, recording.sha256, sample_rate])}.npy"
+    if not path.exists():
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.save(file, _resampled(recording, sample_rate))
+    try:
+        mapped: Samples = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: broken cache file ({error}). Delete it.") from None
+    return mapped
+
+
+def _resampled(recording: LabelledRecording, sample_rate: int) -> Samples:
+    blocks = list(mono_blocks(recording.path, _BLOCK_S, sample_rate))
+    if not blocks:
+        raise AudioError(f"{recording.path}: too few samples to resample to {sample_rate} Hz")
+    return np.concatenate(blocks)

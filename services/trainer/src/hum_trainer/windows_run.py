@@ -1,0 +1,252 @@
+"""Recipe `windows`: a ResNet that learns whether the centre of a window lies inside a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hum_shared import provenance
+from hum_shared.card import ModelCard, write_card
+from hum_shared.command import say
+from hum_shared.config.training import TrainingCfg
+from hum_shared.decoders import Windows
+from hum_shared.errors import InputError
+from hum_shared.files import sha256_file
+from hum_shared.model.device import autocast, describe
+from hum_shared.model.front_end import FrontEnd
+from hum_shared.model.model_file import save_model
+from hum_shared.model.model_parts import classifier_opts, encoder_opts
+from hum_shared.model.network import Network, build_network
+from hum_shared.model.script_file import save_script
+from hum_shared.model.spectrogram_stream import SpectrogramStream
+from hum_shared.progress import track
+from hum_shared.stopping import StopRequest
+from hum_trainer import mining
+from hum_trainer.augmentation import mixup, soft_labels
+from hum_trainer.corpus_task import CLASSES, CorpusTask, read_corpus_task
+from hum_trainer.event_loop import EventTrainer, Negative
+from hum_trainer.event_measures import EventOutcome, ScoredStretch, event_outcome
+from hum_trainer.event_summaries import EventSummaries
+from hum_trainer.labelled_recordings import Stretch
+from hum_trainer.recording_audio import AudioOf
+from hum_trainer.run_state import PACKAGES, device_and_precision, is_complete, usable_checkpoint
+from hum_trainer.training_log import TrainingLog
+from hum_trainer.window_inputs import (
+    AudioWindowCutter,
+    BackgroundWindowCutter,
+    WindowCutter,
+    plain_inputs,
+    varied_inputs,
+)
+from hum_trainer.window_sampling import SampledWindows, WindowSampler
+from hum_trainer.window_scoring import StretchScorer, window_samples, windows_data_opts
+
+EXAMPLES_PER_CALL = 4
+FEWEST_EXAMPLES = 256
+
+ScoreStretch = Callable[[Stretch], Windows]
+
+
+def run_windows(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = None) -> None:
+    """Train the network of a cfg with `recipe=windows`; see `hum-trainer run --help`.
+
+    Raises
+    ------
+    InputError
+        Bad cfg or corpus.
+    MachineError
+        No GPU where one was asked for, out of memory.
+    Stopped
+        On SIGUSR1 or SIGTERM, with a checkpoint from which the next run goes on exactly.
+    """
+    stop = StopRequest().install()
+    task = read_corpus_task(cfg, cfg_path)
+    cfg, folders = task.cfg, task.folders
+    for setting in task.from_data:
+        say(f"{setting.key}={setting.value:.10g} ({setting.unit}): {setting.reason}")
+    state = usable_checkpoint(folders.checkpoint, cfg, task.settings_sha256)
+    sampler = _sampler(task)
+    n_examples = cfg.examples_per_epoch or max(FEWEST_EXAMPLES, EXAMPLES_PER_CALL * sampler.n_calls)
+    total = cfg.max_train_epochs * n_examples
+    with track("train", cfg_path.parent.name, "windows", total, progress_file) as progress:
+        if state and state["finished"] and is_complete(folders, task.settings_sha256, cfg):
+            progress.message = "nothing to do: the model is up to date"
+            say(f"{progress.message}: {folders.model}")
+            return
+        log = TrainingLog(folders.logs, details=cfg.debug)
+        device, precision = device_and_precision(cfg)
+        log.say(
+            f"{len(task.fold.train)} stretches to learn from, {len(task.fold.val)} to validate on, split by "
+            f"{task.fold.kind}; {describe(device, precision)}"
+        )
+        audio = AudioOf(cfg.sr, folders.cache)
+        trainer = _trainer(task, sampler, audio, n_examples, device, precision)
+        if state:
+            trainer.restore(state)
+            log.say(f"going on after {trainer.epoch} epochs and {trainer.batch} batches")
+            progress.skip(trainer.epoch * n_examples)
+        summaries = EventSummaries(folders.summaries)
+
+        def on_batch(count: int, loss: float) -> None:
+            progress.advance(count)
+            log.detail(f"epoch {trainer.epoch + 1}, batch {trainer.batch}: {count} windows, loss {loss:.6f}")
+
+        def on_evaluation(epoch: int, outcome: EventOutcome) -> None:
+            progress.message = (
+                f"epoch {epoch}: loss {trainer.history[-1]['train_loss']:.4f}, validation loss {outcome.loss:.4f}, "
+                f"event F1 {outcome.f1:.3f}"
+            )
+            log.say(progress.message)
+            summaries.evaluation(epoch, trainer.history)
+
+        trainer.fit(
+            stop,
+            on_batch,
+            on_evaluation,
+            lambda epoch, n: log.say(f"epoch {epoch}: {n} false alarms are negatives now"),
+        )
+        summaries.close()
+        network = trainer.use_best()
+        assert isinstance(network, Network)
+        outcome = trainer.evaluate(network)
+        _write_model(task, trainer, network, outcome)
+        progress.message = f"best epoch {trainer.best_epoch}, validation event F1 {outcome.f1:.3f}"
+        log.say(f"{progress.message}: {folders.model}")
+
+
+def _sampler(task: CorpusTask) -> WindowSampler:
+    try:
+        return WindowSampler(task.fold.train, task.cfg.sequence_len / 1000)
+    except ValueError as error:
+        raise InputError(f"{task.cfg.corpus_index}: {error}. Use a shorter sequence_len.") from None
+
+
+def _trainer(
+    task: CorpusTask,
+    sampler: WindowSampler,
+    audio: AudioOf,
+    n_examples: int,
+    device: torch.device,
+    precision: str,
+) -> EventTrainer:
+    cfg = task.cfg
+    opts = windows_data_opts(cfg)
+    front_end = FrontEnd(opts, min_max_norm=bool(opts.min_max_norm)).to(device).eval()
+    cutter = _cutter(task.fold.train, audio, front_end, window_samples(cfg))
+    torch.manual_seed(cfg.seed)  # the network's first weights
+    network = build_network(
+        resnet_size=cfg.resnet, max_pool=cfg.max_pool, conv_kernel_size=cfg.conv_kernel_size, num_classes=len(CLASSES)
+    )
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+    scorer = StretchScorer(opts, cfg.score_hop, device, precision)
+
+    def evaluate(network: nn.Module) -> EventOutcome:
+        scored = [
+            ScoredStretch(scorer.score(network, audio.stretch(part)), part.calls - part.start_s)
+            for part in task.fold.val
+        ]
+        return event_outcome(scored, task.min_gap_s, task.min_duration_s)
+
+    def mine(network: nn.Module) -> list[Negative]:
+        return mining.mine(
+            task.fold.train,
+            lambda part: scorer.score(network, audio.stretch(part)),
+            min_gap_s=task.min_gap_s,
+            min_duration_s=task.min_duration_s,
+        )
+
+    epochs = EpochWindows(sampler, n_examples, cfg)
+
+    def loss(network: nn.Module, epoch: int, batch: int, rng: torch.Generator) -> tuple[Tensor, int]:
+        windows, background = epochs.batch(epoch, batch, [*task.negatives, *trainer.negatives])
+        targets = soft_labels(torch.from_numpy(windows.label), cfg.label_smoothing).to(device)
+        if cfg.augmentation:
+            inputs, targets = mixup(varied_inputs(cutter, windows, background, rng), targets, cfg.mixup, rng)
+        else:
+            inputs = plain_inputs(cutter, windows)
+        with autocast(device, precision):
+            logits = network(inputs.contiguous(memory_format=torch.channels_last))
+        return nn.functional.cross_entropy(logits.float(), targets), len(windows)
+
+    trainer = EventTrainer(
+        cfg=cfg,
+        network=network,
+        device=device,
+        batches_per_epoch=epochs.n_batches,
+        loss=loss,
+        evaluate=evaluate,
+        mine=mine,
+        checkpoint=task.folders.checkpoint,
+        settings_sha256=task.settings_sha256,
+    )
+    return trainer
+
+
+def _cutter(stretches: Sequence[Stretch], audio: AudioOf, front_end: FrontEnd, window: int) -> WindowCutter:
+    if front_end.opts.normalisation is None:
+        return AudioWindowCutter([audio.recording(part.recording) for part in stretches], front_end, window)
+    stream = SpectrogramStream(front_end.opts)
+    rows: dict[str, Tensor] = {}
+    for recording in (part.recording for part in stretches):
+        if recording.name not in rows:
+            samples = audio.recording(recording)
+            found = torch.cat(list(stream.rows([np.array(samples)], len(samples))))
+            rows[recording.name] = found.to(front_end.window.device)
+    return BackgroundWindowCutter([rows[part.recording.name] for part in stretches], front_end, window)
+
+
+class EpochWindows:
+    """The batches of windows of every epoch; they depend on seed, epoch and hard negatives alone.
+
+    Parameters
+    ----------
+    n_examples
+        Windows per epoch.
+    """
+
+    def __init__(self, sampler: WindowSampler, n_examples: int, cfg: TrainingCfg) -> None:
+        self._sampler, self._n_examples, self._cfg = sampler, n_examples, cfg
+        # A last batch of one window would be too few for batch normalisation: the batches are nearly equal instead.
+        self.n_batches = max(1, n_examples // cfg.batch_size)
+        self._drawn: tuple[int, int, SampledWindows, SampledWindows] | None = None
+
+    def batch(self, epoch: int, batch: int, negatives: Sequence[Negative]) -> tuple[SampledWindows, SampledWindows]:
+        """Return the windows of a batch, and a background to mix in for each."""
+        if self._drawn is None or self._drawn[:2] != (epoch, len(negatives)):
+            rng = np.random.default_rng([self._cfg.seed, epoch])
+            windows = self._sampler.epoch(self._n_examples, rng, negatives)
+            self._drawn = (epoch, len(negatives), windows, self._sampler.background(windows.stretch, rng))
+        _, _, windows, background = self._drawn
+        rows = np.array_split(np.arange(self._n_examples), self.n_batches)[batch]
+        return windows[rows], background[rows]
+
+
+def _write_model(task: CorpusTask, trainer: EventTrainer, network: Network, outcome: EventOutcome) -> None:
+    cfg, folders, opts = task.cfg, task.folders, windows_data_opts(task.cfg)
+    network = network.cpu().eval()
+    if cfg.jit_save:
+        frames = _cutter([], AudioOf(cfg.sr, None), FrontEnd(opts, min_max_norm=False), window_samples(cfg)).frames
+        save_script(folders.model, network, opts, CLASSES, torch.zeros(1, 1, frames, opts.n_freq_bins))
+    else:
+        save_model(folders.model, network, opts, CLASSES)
+    card = ModelCard(
+        model_file=folders.model.name,
+        model_sha256=sha256_file(folders.model),
+        encoder_opts=encoder_opts(network.encoder),
+        classifier_opts=classifier_opts(network.classifier),
+        data_opts=opts.as_dict(),
+        classes=dict(CLASSES),
+        loads_in_original_programs=opts.normalisation is None,
+        metrics={"val": outcome.measures()},
+        best_epoch=trainer.best_epoch,
+        n_epochs=trainer.epoch,
+        training_data=task.training_data(trainer.negatives),
+        training_cfg=cfg.model_dump(mode="json"),
+        seed=cfg.seed,
+        provenance=provenance.collect(PACKAGES, cfg_sha256=cfg.digest(), seed=cfg.seed),
+    )
+    write_card(folders.card, card)

@@ -1,0 +1,110 @@
+"""Scoring a recording frame by frame with a dense network: spectrogram once, then chunks that overlap by its reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hum_shared.errors import MachineError
+from hum_shared.grid import FrameGrid
+from hum_shared.model.dense import DenseNetwork
+from hum_shared.model.device import autocast
+from hum_shared.model.front_end import DataOpts
+from hum_shared.model.scoring import ScoredRows, in_threads
+from hum_shared.model.spectrogram_stream import SpectrogramStream
+
+_CPU_CHUNK, _CUDA_CHUNK = 2048, 65_536
+
+
+class FrameScorer:
+    """A dense network on a device: audio to class probabilities per frame.
+
+    Parameters
+    ----------
+    network, data_opts
+        Of the model file.
+    precision
+        ``float32``, or ``bfloat16`` for autocast of the network; the front end is always float32.
+    chunk
+        Frames that the network computes at a time, besides the overlap; 0: chosen for the device.
+    threads
+        CPU only: how many chunks are computed at a time, each on one thread.
+    """
+
+    def __init__(
+        self,
+        network: DenseNetwork,
+        data_opts: DataOpts,
+        *,
+        device: torch.device,
+        precision: str,
+        chunk: int = 0,
+        threads: int = 1,
+    ) -> None:
+        self.device, self.precision = device, precision
+        self.threads = threads if device.type == "cpu" else 1
+        self.chunk = chunk or (_CUDA_CHUNK if device.type == "cuda" else _CPU_CHUNK)
+        self.network = network.to(device).eval()
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.stream = SpectrogramStream(data_opts)
+
+    def grid(self, frames: int) -> FrameGrid:
+        """Return the frames of a recording of `frames` samples at the model's rate."""
+        return self.stream.grid(frames)
+
+    def score(self, blocks: Iterable[NDArray[np.float32]], grid: FrameGrid) -> Iterator[ScoredRows]:
+        """Score all frames of a recording; chunks equal the whole, up to rounding.
+
+        Parameters
+        ----------
+        blocks
+            Mono audio at the model's rate, in order; together `grid.frames` samples.
+
+        Yields
+        ------
+        ScoredRows
+            Consecutive, from frame 0 to `grid.n_rows`.
+        """
+        chunks = _chunks(self.stream.rows(blocks, grid.frames), grid.n_rows, self.chunk, self.network.reach)
+        yield from in_threads(self._score, chunks, self.threads)
+
+    @torch.inference_mode()
+    def logits(self, rows: Tensor) -> Tensor:
+        """Map rows (T, F) of network input to logits (T, classes), float32, on the CPU."""
+        try:
+            with autocast(self.device, self.precision):
+                out: Tensor = self.network(rows[None].to(self.device))[0]
+        except torch.OutOfMemoryError:
+            raise MachineError(
+                f"out of GPU memory with batch_size {self.chunk} (frames at a time). Set a smaller batch_size."
+            ) from None
+        return out.float().cpu()
+
+    def _score(self, chunk: tuple[int, int, int, Tensor]) -> ScoredRows:
+        first, lead, count, rows = chunk
+        probs = torch.softmax(self.logits(rows)[lead : lead + count], dim=1)
+        return ScoredRows(first, probs.numpy(), None)
+
+
+def _chunks(blocks: Iterable[Tensor], n_rows: int, chunk: int, reach: int) -> Iterator[tuple[int, int, int, Tensor]]:
+    """Yield (first frame, rows before it, its frames, rows): chunks with up to `reach` rows on either side."""
+    kept = torch.empty(0)
+    start = done = 0
+    for block in blocks:
+        kept = torch.cat((kept, block)) if kept.numel() else block
+        while done < n_rows:
+            stop = min(done + chunk, n_rows)
+            end = min(stop + reach, n_rows)
+            if start + len(kept) < end:
+                break
+            low = max(0, done - reach)
+            yield done, done - low, stop - done, kept[low - start : end - start]
+            done = stop
+            keep_from = max(0, done - reach)
+            kept, start = kept[keep_from - start :].clone(), keep_from
+    if done != n_rows:
+        raise ValueError(f"expected {n_rows} rows, got {start + len(kept)}")

@@ -1,0 +1,64 @@
+"""The stage `tune`, and what its results mean for the evaluation cfgs of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hum_shared.config.decoding import DECODER_FILE, read_decoder_file
+from hum_shared.config.variants import BenchmarkVariant
+from hum_shared.layout import Benchmark
+from hum_slurm.arrays import Task, plan_arrays
+from hum_slurm.context import Context, task_prefix
+from hum_slurm.models import KnownModel
+from hum_slurm.plan import Plan
+from hum_slurm.stages import stage
+
+
+def tuned_values(context: Context, plan: Plan, model: KnownModel, variant: BenchmarkVariant) -> dict[str, Any]:
+    """Return the keys of `eval.cfg` that tuning decides for a variant; none for `union`, which has but a threshold.
+
+    Where a `decoder.json` lies beside the model its values are returned; where one is still to come, its path, so
+    that a whole chain can be written before its first job runs.
+
+    Raises
+    ------
+    InputError
+        When the `decoder.json` is damaged.
+    """
+    if variant.decoder == "union" or "decoder_file" in variant.decoder_settings:
+        return {}
+    path = decoder_file(context, model)
+    if path.is_file():
+        settings = read_decoder_file(path).settings(variant.decoder)
+        if settings is None:
+            plan.warn(f"{path}: holds no settings of decoder {variant.decoder}; its defaults hold")
+            return {}
+        return settings.model_dump(exclude_unset=True, exclude={"decoder", "threshold"})
+    return {} if model.corpus_index is None else {"decoder_file": context.value(path, plan)}
+
+
+def plan_tune(context: Context, plan: Plan, benchmark: Benchmark, models: Sequence[KnownModel]) -> None:
+    """Plan the tuning of every model whose training scores its own tapes out of tape; without one, nothing."""
+    tasks = []
+    for model in models:
+        if model.corpus_index is None:
+            continue
+        scores = context.value(out_of_tape_folder(context, model), plan)
+        out = context.value(decoder_file(context, model), plan)
+        command = ["hum-evaluator", "tune", "--gt", model.corpus_index, "--scores", scores, "--out", out]
+        name = f"{task_prefix(context, benchmark)}{model.name}"
+        tasks.append(Task(name, command=command, inputs=[model.corpus_index, scores], outputs=[out]))
+    if tasks:
+        plan_arrays(plan, context, stage("tune"), benchmark.jobs, {"tune.batch": tasks})
+
+
+def out_of_tape_folder(context: Context, model: KnownModel) -> Path:
+    """Return where a training puts the scores of its own tapes, each by networks that have not seen it."""
+    return context.workspace.resolve(model.file).parent.parent / "out_of_tape"
+
+
+def decoder_file(context: Context, model: KnownModel) -> Path:
+    """Return where the tuned decoder of a model lies, or will lie: beside the model."""
+    return context.workspace.resolve(model.file).with_name(DECODER_FILE)

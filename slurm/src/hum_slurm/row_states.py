@@ -1,0 +1,210 @@
+"""How every row of a stage stands: its files first, then what Slurm says about the job that was to run it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from hum_shared.errors import InputError, Stopped
+from hum_shared.files import read_json
+from hum_shared.layout import Jobs, Workspace
+from hum_shared.manifest import Row
+from hum_shared.progress import TaskProgress
+from hum_slurm.job_states import TaskState
+from hum_slurm.progress_files import read_progress
+from hum_slurm.queue import Queue
+from hum_slurm.submissions import Submission
+from hum_slurm.written import WrittenStage
+
+RowStateName = Literal["done", "partial", "failed", "cancelled", "running", "waiting", "open"]
+STATES: tuple[RowStateName, ...] = ("done", "partial", "failed", "cancelled", "running", "waiting", "open")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a row's task ended last, as the batch script or the local executor left it."""
+
+    exit_code: int
+    job: str
+    recorded_ns: int
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the row is done, be it that some recordings failed."""
+        return self.exit_code in (0, 3)
+
+    def is_later_than(self, submission: Submission | None) -> bool:
+        """Whether it tells of a submission or of something after it, rather than of a task before it.
+
+        A task that was killed leaves no outcome; what lies there then is an older one.
+        """
+        if submission is None:
+            return True
+        if self.job == "local":
+            return self.recorded_ns >= datetime.fromisoformat(submission.submitted_at).timestamp() * 1e9
+        return int(self.job.partition("_")[0]) >= submission.job
+
+
+@dataclass(frozen=True)
+class RowState:
+    """How a row stands.
+
+    Attributes
+    ----------
+    row
+        The row.
+    state
+        `open` is neither done nor handed to Slurm; `partial` is done but for recordings that failed.
+    exit_code
+        Of its last task, where that ended.
+    reason
+        Why it failed or waits, in one line.
+    log
+        What its last task printed; None where nothing did.
+    job
+        Its last task in Slurm, such as ``7_3``; empty without.
+    slurm
+        What Slurm says about that.
+    progress
+        The task's own report; None where there is none.
+    outcome
+        How the last task ended; None where that left no word.
+    """
+
+    row: Row
+    state: RowStateName
+    exit_code: int | None = None
+    reason: str = ""
+    log: Path | None = None
+    job: str = ""
+    slurm: TaskState | None = None
+    progress: TaskProgress | None = None
+    outcome: Outcome | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether Slurm runs it or is going to."""
+        return self.state in ("running", "waiting")
+
+
+def row_states(
+    stage: WrittenStage, submissions: Sequence[Submission], queue: Queue, workspace: Workspace
+) -> list[RowState]:
+    """Return how each row of a stage stands, in the order of the manifest.
+
+    Parameters
+    ----------
+    stage
+        The stage as it is written.
+    submissions
+        All of the workspace, oldest first; those of other manifests do not count.
+    queue
+        What Slurm says.
+    workspace
+        Where files are looked for.
+    """
+    ours = [one for one in submissions if one.manifest_sha256 == stage.manifest_sha256]
+    names = {workspace.relative(array.script): array.job_name for array in stage.arrays}
+    return [_row_state(row, stage, ours, names, queue, workspace) for row in stage.rows]
+
+
+def _row_state(
+    row: Row,
+    stage: WrittenStage,
+    submissions: Sequence[Submission],
+    job_names: Mapping[str, str],
+    queue: Queue,
+    workspace: Workspace,
+) -> RowState:
+    job, slurm, last, log = "", None, None, stage.jobs.log(row.stage, row.task)
+    for submission in submissions:
+        index = submission.index_of(row.index)
+        if index is not None:
+            last, job, slurm = submission, f"{submission.job}_{index}", queue.state(submission.job, index)
+            name = job_names.get(submission.script, f"hum-{Path(submission.script).stem}")
+            log = stage.jobs.logs / f"{name}_{job}.out"
+    progress = read_progress(workspace, row)
+    outcome = read_outcome(stage.jobs, row, stage.manifest_sha256)
+    # What an older task did still holds if the last one never began; one that was killed leaves "running" behind.
+    if outcome is not None and not outcome.is_later_than(last):
+        never_began = outcome.is_good and progress is not None and progress.state == "done"
+        outcome = outcome if never_began else None
+    if outcome is not None and outcome.job == "local":
+        log = stage.jobs.log(row.stage, row.task)
+    complete = all(workspace.resolve(text).exists() for text in row.outputs)
+    state, reason = judge(complete=complete, outcome=outcome, slurm=slurm)
+    if state == "failed" and outcome is not None:
+        reason = "; ".join(filter(None, (reason, last_error(log))))
+    return RowState(
+        row=row,
+        state=state,
+        exit_code=None if outcome is None else outcome.exit_code,
+        reason=reason,
+        log=log if log.is_file() else None,
+        job=job,
+        slurm=slurm,
+        progress=progress,
+        outcome=outcome,
+    )
+
+
+def judge(*, complete: bool, outcome: Outcome | None, slurm: TaskState | None) -> tuple[RowStateName, str]:
+    """Return a row's state and why.
+
+    Parameters
+    ----------
+    complete
+        Whether all its outputs are there.
+    outcome
+        How its last task ended; None when that left no word.
+    slurm
+        What Slurm says about its last task there; None where it does not know it.
+    """
+    if slurm is not None and slurm.is_running:
+        return "running", ""
+    if slurm is not None and slurm.is_waiting:
+        return "waiting", slurm.reason
+    if outcome is not None and outcome.is_good:
+        if not complete:
+            return "open", "its output is gone"
+        return ("done", "") if outcome.exit_code == 0 else ("partial", "some recordings failed, see failures.json")
+    if outcome is not None and outcome.exit_code == Stopped.exit_code:
+        if slurm is not None and slurm.state == "FAILED":
+            return "failed", "stopped and requeued too often"
+        if slurm is not None and slurm.state == "CANCELLED":
+            return "cancelled", "its state is saved"
+        return "open", "stopped; it goes on when it is run again"
+    if outcome is not None:
+        said = slurm is not None and slurm.state not in ("FAILED", "COMPLETED")
+        return "failed", f"exit {outcome.exit_code}" + (f", {slurm.state}" if slurm is not None and said else "")
+    if slurm is None or slurm.state == "COMPLETED":
+        return "open", ""
+    if slurm.state == "CANCELLED":
+        return "cancelled", slurm.reason or "by somebody, or since what it waited for failed"
+    return "failed", slurm.state
+
+
+def read_outcome(jobs: Jobs, row: Row, manifest_sha256: str) -> Outcome | None:
+    """Return how a row's last task of this manifest ended; None when that is not known."""
+    path = jobs.outcome(row.stage, row.index)
+    if not path.is_file():
+        return None
+    try:
+        value: Any = read_json(path)
+    except InputError:
+        return None  # copied half: as good as none
+    if not isinstance(value, dict) or value.get("manifest_sha256") != manifest_sha256:
+        return None
+    return Outcome(int(value["exit_code"]), str(value.get("job", "")), path.stat().st_mtime_ns)
+
+
+def last_error(log: Path) -> str:
+    """Return the last line of a log that says what went wrong, else its last line; empty without a log."""
+    if not log.is_file():
+        return ""
+    lines = [line.strip() for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("error: ")]
+    return (errors or lines or [""])[-1].removeprefix("error: ")

@@ -1,0 +1,94 @@
+import json
+
+import pytest
+
+from hum_evaluator.leakage import Seen, certify, source_of_forest, sources_of_model
+from hum_shared.errors import InputError
+from hum_shared.index import RecordingInfo
+
+TAPE, OTHER = "387_20201207_cut.wav", "Ä 'weide' $1.v2_cut.wav"
+
+
+def scored(name, tape, sha256=None):
+    return RecordingInfo(name=name, tape=tape, offset_s=0, dur_s=60, sha256=sha256)
+
+
+BENCHMARK = [scored(f"{TAPE}_0_60.wav", TAPE, "a" * 64), scored(OTHER, OTHER, "b" * 64)]
+
+
+def test_tapes_that_were_not_seen_are_no_leak():
+    certificate = certify(BENCHMARK, [Seen("training", {"train": ("388_20201207_cut.wav",)}, {"c" * 64: "x.wav"})])
+    assert (certificate.overlaps, certificate.lines) == ((), [])
+
+
+@pytest.mark.parametrize("named", [TAPE, "387-20201207-cut"])
+def test_a_tape_is_known_by_its_name_also_as_training_clips_carry_it(named):
+    (line,) = certify(BENCHMARK, [Seen("training", {"val": (named, "388-x")}, {})]).lines
+    assert line == f"leakage: 1 benchmark tape in training (val): {TAPE}"
+
+
+def test_a_copy_under_another_name_is_known_by_its_audio():
+    (line,) = certify(BENCHMARK, [Seen("tuning", {"tuned": ("copy.wav",)}, {"b" * 64: "copy.wav"})]).lines
+    assert line == f"leakage: the audio of benchmark recordings is in tuning: {OTHER}"
+
+
+def test_recordings_without_digest_are_compared_by_tape_alone():
+    assert certify([scored("x.wav", "x.wav")], [Seen("training", {}, {"": "x.wav"})]).lines == []
+
+
+def write(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value), encoding="utf-8")
+    return path
+
+
+def test_a_model_tells_of_training_and_tuning(tmp_path):
+    recordings = [{"name": "a.wav", "sha256": "d" * 64}]
+    tapes = {"train": [TAPE], "val": [OTHER]}
+    write(tmp_path / "m/models/model.json", {"training_data": {"tapes": tapes, "recordings": {"train": recordings}}})
+    tuned = {"tapes": [{"tape": OTHER, "recordings": [{"name": OTHER, "sha256": "e" * 64}]}]}
+    write(tmp_path / "m/models/decoder.json", {"tuned_on": tuned})
+    (training, tuning), missing = sources_of_model(tmp_path / "m")
+    assert training == Seen("training", {"train": (TAPE,), "val": (OTHER,)}, {"d" * 64: "a.wav"})
+    assert tuning == Seen("tuning", {"tuned": (OTHER,)}, {"e" * 64: OTHER})
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    "recordings",
+    [
+        [{"name": "a.wav", "sha256": "d" * 64}, {"name": "unknown.wav", "sha256": None}],
+        {"train": {"a.wav": "d" * 64}, "val": {}},
+        {"a.wav": "d" * 64},
+    ],
+)
+def test_digests_are_read_however_a_card_lists_them(tmp_path, recordings):
+    write(tmp_path / "m/models/model.json", {"training_data": {"tapes": {"train": []}, "recordings": recordings}})
+    ((training,), _) = sources_of_model(tmp_path / "m")
+    assert training.digests == {"d" * 64: "a.wav"}
+
+
+def test_what_cannot_be_checked_is_named(tmp_path):
+    assert sources_of_model(tmp_path / "m") == ([], ["m: no model card, so its training tapes are unknown"])
+    write(tmp_path / "m/models/model.json", {"training_data": {}})
+    assert sources_of_model(tmp_path / "m") == ([], ["m: its card does not name the training tapes"])
+    assert source_of_forest(tmp_path / "f.skops")[0] == []
+
+
+def test_a_forest_tells_of_its_tapes(tmp_path):
+    card = {
+        "tapes": {"train": [TAPE], "test": []},
+        "training_tapes": [TAPE, OTHER],
+        "training_recordings": [{"name": "a.wav", "sha256": "d" * 64}],
+    }
+    write(tmp_path / "f.card.json", card)
+    sources, missing = source_of_forest(tmp_path / "f.skops")
+    assert sources == [Seen("filter", {"train": (TAPE, OTHER), "test": ()}, {"d" * 64: "a.wav"})]
+    assert missing == []
+
+
+def test_a_damaged_card_is_an_error(tmp_path):
+    (tmp_path / "m/models").mkdir(parents=True)
+    (tmp_path / "m/models/model.json").write_text("{", encoding="utf-8")
+    with pytest.raises(InputError, match="not JSON"):
+        sources_of_model(tmp_path / "m")

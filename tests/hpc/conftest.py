@@ -1,0 +1,67 @@
+"""The cluster and the finished workspace that the tests of this folder share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.cluster_workspace import ClusterWorkspace
+from support.images import Images
+from support.private_cluster import CannotRun, PrivateCluster
+from support.tiny_workspace import CHAIN, PREPARE, make_tiny_workspace
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[PrivateCluster]:
+    """A private cluster, stopped when the tests end. Where it must run (HUM_HPC_REQUIRED), not running is a failure."""
+    try:
+        running = PrivateCluster()
+    except CannotRun as reason:
+        if os.environ.get("HUM_HPC_REQUIRED"):
+            pytest.fail(str(reason), pytrace=False)
+        pytest.skip(str(reason))
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def images() -> Images:
+    """The built images. Where they must be there (HUM_HPC_REQUIRED), not having them is a failure."""
+    try:
+        return Images()
+    except CannotRun as reason:
+        if os.environ.get("HUM_HPC_REQUIRED"):
+            pytest.fail(str(reason), pytrace=False)
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def reference(cluster: PrivateCluster) -> ClusterWorkspace:
+    """A workspace in which the local executor has run the whole chain, one thread per task."""
+    workspace = ClusterWorkspace(cluster, cluster.give(make_tiny_workspace(cluster.home / "reference")))
+    for command in PREPARE:
+        workspace.call(*command)
+    for factory in ("training", "benchmark", "evaluation", "rf"):
+        workspace.call("hum-slurm", factory)
+    for stage in CHAIN:
+        workspace.call("hum-slurm", "run", stage, "--executor", "local")
+    return workspace
+
+
+@pytest.fixture
+def copied(cluster: PrivateCluster, reference: ClusterWorkspace, tmp_path: Path) -> Iterator[ClusterWorkspace]:
+    """A copy of the finished workspace without evaluations and filters, and with tasks written for its place."""
+    root = cluster.home / tmp_path.name
+    workspace = reference.copy_to(root)
+    for name in ("runs", "jobs"):
+        shutil.rmtree(root / "BENCHMARK" / name)
+    for factory in ("training", "benchmark", "evaluation", "rf"):
+        workspace.call("hum-slurm", factory)
+    yield workspace
+    shutil.rmtree(root)

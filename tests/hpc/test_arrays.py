@@ -1,0 +1,58 @@
+"""Arrays at their limits: more rows than MaxArraySize, and two workspaces at a time."""
+
+from __future__ import annotations
+
+import json
+
+from support.cluster_workspace import ClusterWorkspace
+from support.private_cluster import PrivateCluster
+
+MAX_ARRAY_SIZE = 11
+
+
+def test_more_rows_than_max_array_size_share_indices(copied: ClusterWorkspace) -> None:
+    thresholds = [round(0.05 * step, 2) for step in range(4, 4 + MAX_ARRAY_SIZE + 2)]
+    variants = [{"seq_len": 0.4, "hop": 0.1, "threshold": threshold} for threshold in thresholds]
+    (copied.root / "benchmark_variants.json").write_text(json.dumps(variants))
+    copied.call(
+        "rm", "-rf", "TRAINING/jobs", "TRAINING/cfg/b", "TRAINING/runs/models/b", "BENCHMARK/cfg", "BENCHMARK/jobs"
+    )
+    copied.call("hum-slurm", "benchmark")
+    copied.submit("evaluate")
+    copied.finish()
+    assert copied.states("evaluate") == ["done"] * len(thresholds)
+    (line,) = (copied.root / "BENCHMARK/jobs/submissions.jsonl").read_text().splitlines()
+    record = json.loads(line)
+    assert (record["n_rows"], record["rows_per_task"], record["indices"]) == (13, 2, "0-6")
+
+    cfg = copied.root / f"BENCHMARK/cfg/a/len400_hop100_th{round(100 * thresholds[4]):02d}/eval.cfg"
+    (copied.root / f"BENCHMARK/runs/a/{cfg.parent.name}/evaluation/index.json").unlink()
+    said = copied.call("hum-slurm", "retry-failed", "evaluate", "--dry-run")
+    assert "--array=2%20" in said
+    assert said.rstrip().endswith("eval_a.batch 4)")
+    copied.call("hum-slurm", "retry-failed", "evaluate")
+    copied.finish()
+    assert copied.states("evaluate") == ["done"] * len(thresholds)
+
+
+def test_two_workspaces_at_once_do_not_touch_each_other(
+    cluster: PrivateCluster, copied: ClusterWorkspace, reference: ClusterWorkspace
+) -> None:
+    other = copied.copy_to(cluster.home / "other workspace")
+    other.call("hum-slurm", "evaluation")
+    copied.submit("evaluate")
+    other.submit("evaluate")
+    mine = {task["job"] for task in copied.status()["evaluate"]["tasks"]}
+    theirs = {task["job"] for task in other.status()["evaluate"]["tasks"]}
+    assert not mine & theirs
+    copied.finish()
+    for workspace in (copied, other):
+        assert workspace.states("evaluate") == ["done"] * 4
+        assert workspace.results("**/evaluation/index.json") == reference.results("**/evaluation/index.json")
+
+
+def test_what_runs_already_is_not_submitted_again(copied: ClusterWorkspace) -> None:
+    copied.submit("evaluate")
+    said = copied.submit("evaluate", code=2)
+    assert "already, as " in said
+    copied.cluster.cancel_all()

@@ -1,0 +1,88 @@
+"""One look for everybody."""
+
+import asyncio
+import time
+
+from hum_shared.status.tasks import Evidence
+from hum_shared.status.views import RunView
+from hum_shared.status.watcher import Watcher
+
+
+class Counting:
+    """A source that counts how often it is looked at."""
+
+    name = "counting"
+
+    def __init__(self, took_s: float = 0.0):
+        self.looks, self._took_s = 0, took_s
+
+    def read(self) -> tuple[dict[str, Evidence], list[RunView], list[str]]:
+        self.looks += 1
+        time.sleep(self._took_s)
+        return {f"predict/{self.looks}": Evidence("predict", str(self.looks))}, [], []
+
+    def log(self, evidence: Evidence, max_bytes: int) -> None:
+        raise AssertionError("nobody asked for a log")
+
+
+def test_who_asks_at_the_same_time_shares_a_look() -> None:
+    source = Counting()
+
+    async def ask() -> None:
+        watcher = Watcher(source)
+        snapshots = await asyncio.gather(*(watcher.fresh() for _ in range(200)))
+        assert len({snapshot.version for snapshot in snapshots}) == 1
+        watcher.close()
+
+    asyncio.run(ask())
+    assert source.looks == 1
+
+
+def test_where_looking_is_quick_every_answer_is_new() -> None:
+    source = Counting()
+
+    async def ask() -> list[str]:
+        watcher = Watcher(source)
+        found = [next(iter((await watcher.fresh()).tasks)) for _ in range(3)]
+        watcher.close()
+        return found
+
+    assert asyncio.run(ask()) == ["predict/1", "predict/2", "predict/3"]
+
+
+def test_where_looking_takes_long_answers_are_of_a_moment_ago() -> None:
+    source = Counting(took_s=0.1)
+
+    async def ask() -> None:
+        watcher = Watcher(source)
+        first = await watcher.fresh()
+        assert await watcher.fresh() is first
+        assert source.looks == 1
+        watcher.close()
+
+    asyncio.run(ask())
+
+
+def test_a_client_that_leaves_does_not_stop_the_look_for_the_others() -> None:
+    async def ask() -> None:
+        watcher = Watcher(Counting(took_s=0.1))
+        leaving, staying = asyncio.create_task(watcher.fresh()), asyncio.create_task(watcher.fresh())
+        await asyncio.sleep(0.02)
+        leaving.cancel()
+        assert (await staying).version == 1
+        watcher.close()
+
+    asyncio.run(ask())
+
+
+def test_closing_ends_the_events() -> None:
+    async def listen() -> int:
+        watcher = Watcher(Counting())
+        n_events = 0
+        async for _ in watcher.events():
+            n_events += 1
+            watcher.close()
+        assert watcher.n_listeners == 0
+        return n_events
+
+    assert asyncio.run(listen()) == 1

@@ -1,0 +1,237 @@
+"""submit, status and retry-failed with stand-ins for Slurm's programs; on a real Slurm: tests/hpc."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hum_shared.errors import InputError, MachineError
+from hum_shared.layout import Workspace
+from hum_slurm import cluster
+from hum_slurm.context import open_context
+from hum_slurm.factories.benchmark import plan_benchmark
+from hum_slurm.factories.evaluation import plan_evaluation
+from hum_slurm.factories.training import plan_training
+from support.slurm_workspace import HOSTILE, make_workspace, read_rows
+from support.stand_in_slurm import stand_in_slurm
+
+CHAIN = ("train", "predict", "evaluate", "rf")
+
+
+class Place:
+    """A workspace with two datasets whose `workspace.toml` says all that the factories need, and a Slurm."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        self.root = make_workspace(tmp_path / HOSTILE, "dataset_a", "dataset_b")
+        self.slurm = tmp_path / "slurm"
+        (self.root / "workspace.toml").write_text(
+            'site = "local-test"\ndata_root = "data/train"\nbenchmark_corpus = "data/bench"\n'
+        )
+        monkeypatch.setenv("PATH", stand_in_slurm(self.slurm))
+        self.said: list[str] = []
+
+    def submit(self, *names: Any, chain: bool = True, dry_run: bool = False) -> None:
+        cluster.submit_stages(self.root, names, chain=chain, dry_run=dry_run, say=self.said.append)
+
+    def retry(self, name: Any) -> None:
+        self.said.clear()
+        cluster.retry_stage(self.root, name, None, dry_run=False, say=self.said.append)
+
+    def status(self) -> dict[str, Any]:
+        self.said.clear()
+        cluster.show_status(self.root, json_output=True, say=self.said.append)
+        stages: dict[str, Any] = json.loads(self.said[-1])["stages"]
+        return stages
+
+    def states(self, stage: str) -> list[str]:
+        return [task["state"] for task in self.status()[stage]["tasks"]]
+
+    def calls(self) -> list[list[str]]:
+        log = self.slurm / "sbatch.jsonl"
+        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+    def queue(self, *lines: str) -> None:
+        (self.slurm / "squeue.txt").write_text("".join(f"{line}\n" for line in lines))
+
+    def end(self, stage: str, index: int, code: int, job: str, *, outputs: bool = True) -> None:
+        """Leave what a task of the batch script leaves."""
+        workspace = Workspace(self.root)
+        jobs = workspace.training_jobs if stage == "train" else workspace.benchmark().jobs
+        row = read_rows(jobs.manifest(stage))[index]
+        for text in row["outputs"] if outputs else []:
+            path = workspace.resolve(text)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        digest = json.loads((self.root / "BENCHMARK/jobs/submissions.jsonl").read_text().splitlines()[0])
+        outcome = {"manifest_sha256": digest["manifest_sha256"], "index": index, "exit_code": code, "job": job}
+        jobs.outcome(stage, index).write_text(json.dumps(outcome))
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    return Place(tmp_path, monkeypatch)
+
+
+def test_a_chain_is_written_whole_and_each_array_waits_for_what_it_reads(place: Place) -> None:
+    place.submit(*CHAIN)
+    calls = {Path(call[-1]).name: call for call in place.calls()}
+    assert list(calls) == [
+        "train_models.sbatch",
+        *(f"{stage}_{model}.batch" for stage in ("pred", "eval") for model in ("v1_a", "v2_b")),
+        "rf_all.batch",
+    ]
+    waits = {name: [word for word in call if word.startswith("--dependency")] for name, call in calls.items()}
+    assert waits == {
+        "train_models.sbatch": [],
+        "pred_v1_a.batch": ["--dependency=afterok:100_0"],
+        "pred_v2_b.batch": ["--dependency=afterok:100_1"],
+        "eval_v1_a.batch": ["--dependency=afterok:101"],
+        "eval_v2_b.batch": ["--dependency=afterok:102"],
+        "rf_all.batch": ["--dependency=afterok:101,afterok:102,afterok:103,afterok:104"],
+    }
+    assert all("--kill-on-invalid-dep=yes" in call for name, call in calls.items() if waits[name])
+
+
+def test_a_dry_run_prints_lines_of_shell_and_submits_nothing(place: Place) -> None:
+    place.submit("train", "predict", dry_run=True)
+    assert place.calls() == []
+    assert not (place.root / "BENCHMARK/jobs/submissions.jsonl").exists()
+    lines = [line for line in place.said if line.startswith("job")]
+    assert lines[0].startswith("job1=$(sbatch --parsable ")
+    assert ' --dependency="afterok:${job1}_1" --kill-on-invalid-dep=yes ' in lines[2]
+
+
+def test_stages_that_are_not_chained_wait_for_nothing(place: Place) -> None:
+    place.submit("train", "predict", chain=False)
+    assert not [word for call in place.calls() for word in call if "dependency" in word]
+
+
+def test_what_a_factory_was_told_by_flags_is_kept(place: Place) -> None:
+    plan_training(open_context(place.root)).write()
+    plan_benchmark(open_context(place.root), max_concurrent=3).write()
+    place.submit("predict")
+    assert "%3\n" in (place.root / "BENCHMARK/jobs/pred_v1_a.batch").read_text()
+    assert "predict: as written; hum-slurm benchmark writes it anew" in place.said
+
+
+def test_a_moved_workspace_is_not_submitted(place: Place) -> None:
+    place.submit("train", dry_run=True)
+    moved = place.root.rename(place.root.with_name("elsewhere"))
+    with pytest.raises(InputError, match=r"was written for .*work.* Run hum-slurm training again"):
+        cluster.submit_stages(moved, ["train"], chain=False, say=place.said.append)
+
+
+def test_a_manifest_without_its_scripts_is_not_submitted(place: Place) -> None:
+    place.submit("train", dry_run=True)
+    (place.root / "TRAINING/jobs/train_models.sbatch").unlink()
+    with pytest.raises(InputError, match=r"do not cover it\. Run hum-slurm training again"):
+        place.submit("train")
+
+
+def test_an_array_too_large_for_this_cluster_is_not_submitted(place: Place) -> None:
+    place.submit("train", dry_run=True)
+    (place.slurm / "scontrol").write_text("#!/bin/bash\necho 'MaxArraySize            = 1'\n")
+    with pytest.raises(InputError, match="has indices up to 1, but MaxArraySize is 1 here"):
+        place.submit("train")
+
+
+def test_when_sbatch_refuses_what_was_submitted_before_is_named(place: Place) -> None:
+    (place.slurm / "refuse").write_text("pred_v2_b")
+    with pytest.raises(MachineError, match=r"pred_v2_b.batch: .*invalid partition; submitted before it: 100 101 "):
+        place.submit("train", "predict")
+    assert len((place.root / "BENCHMARK/jobs/submissions.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_task_that_is_queued_is_not_submitted_twice(place: Place) -> None:
+    place.submit("train")
+    place.queue("100|[0-1]|100_[0-1]|PENDING|10:00|2G|Priority")
+    with pytest.raises(InputError, match="v1_a of train is waiting already, as 100_0"):
+        place.submit("train")
+
+
+def test_files_say_what_is_done_whatever_slurm_says(place: Place) -> None:
+    place.submit("train")
+    place.queue("100|0|100_0|COMPLETED|10:00|2G|None", "100|1|100_1|COMPLETED|10:00|2G|None")
+    assert place.states("train") == ["open", "open"]
+    place.end("train", 0, 0, "100_0")
+    place.end("train", 1, 0, "100_1", outputs=False)
+    assert place.states("train") == ["done", "open"]
+
+
+def test_status_tells_states_with_reason_and_log(place: Place) -> None:
+    place.submit("train")
+    place.queue("100|0|100_0|RUNNING|10:00|2G|None", "100|1|100_1|FAILED|10:00|2G|NonZeroExitCode")
+    place.end("train", 1, 2, "100_1", outputs=False)
+    log = place.root / "TRAINING/jobs/job_logs/hum-train_models_100_1.out"
+    log.write_text("something\nerror: unknown key 'hpo'\nslurmstepd: the end\n")
+    running, failed = place.status()["train"]["tasks"]
+    assert (running["state"], running["job"], running["slurm_state"]) == ("running", "100_0", "RUNNING")
+    assert (failed["state"], failed["exit_code"]) == ("failed", 2)
+    assert failed["reason"] == "exit 2; unknown key 'hpo'"
+    assert failed["log"] == "TRAINING/jobs/job_logs/hum-train_models_100_1.out"
+
+
+def test_an_older_outcome_says_nothing_about_a_task_that_was_killed(place: Place) -> None:
+    place.submit("train")
+    place.end("train", 0, 0, "99_0")
+    place.queue("100|0|100_0|NODE_FAIL|10:00|2G|None", "100|1|100_1|CANCELLED|10:00|2G|None")
+    assert place.states("train") == ["failed", "cancelled"]
+
+
+def test_rows_that_ended_2_wait_until_something_they_read_changes(place: Place) -> None:
+    place.submit("train")
+    place.end("train", 0, 0, "100_0")
+    place.end("train", 1, 2, "100_1", outputs=False)
+    with pytest.raises(InputError, match="nothing they read has changed since: v2_b"):
+        place.retry("train")
+    (place.root / "data/train/dataset_b/new.wav").touch()
+    place.retry("train")
+    assert place.calls()[-1][:2] == ["--parsable", "--array=1%10"]
+
+
+def test_memory_doubles_after_running_out_of_it_and_time_likewise_up_to_the_partitions(place: Place) -> None:
+    place.submit("train")
+    place.queue("100|0|100_0|OUT_OF_MEMORY|10:00|3G|None", "100|1|100_1|TIMEOUT|20:00|2G|TimeLimit")
+    place.retry("train")
+    first, second = place.calls()[-2:]
+    assert first[1:3] == ["--array=0%10", "--mem=6144M"]
+    assert second[1:3] == ["--array=1%10", "--time=30"]
+
+
+def test_there_is_nothing_to_retry_when_all_is_done_or_queued(place: Place) -> None:
+    place.submit("train")
+    place.end("train", 0, 0, "100_0")
+    place.queue("100|1|100_1|PENDING|20:00|2G|Priority")
+    place.retry("train")
+    assert place.said == ["v2_b: waiting as 100_1, left alone", "nothing to do: every other task of train is complete"]
+
+
+def test_a_partial_row_is_done_until_its_recordings_change(place: Place) -> None:
+    plan_training(open_context(place.root)).write()
+    place.submit("predict", chain=False)
+    place.end("predict", 0, 3, "100_0")
+    place.end("predict", 1, 0, "101_0")
+    assert place.states("predict") == ["partial", "done"]
+    place.retry("predict")
+    assert place.said[-1].startswith("nothing to do")
+    (place.root / "data/bench/labelled_recordings/mended.wav").touch()
+    place.retry("predict")
+    assert len(place.calls()) == 3
+
+
+def test_status_covers_sets_too(place: Place) -> None:
+    plan_training(open_context(place.root)).write()
+    plan_benchmark(open_context(place.root), set_name="field").write()
+    plan_evaluation(open_context(place.root), set_name="field").write()
+    assert list(place.status()) == [
+        "train",
+        *(f"{name} (set field)" for name in ("predict", "rf-train", "evaluate", "compare")),
+    ]
+
+
+def test_a_stage_twice_is_refused(place: Place) -> None:
+    with pytest.raises(InputError, match="a stage stands twice"):
+        place.submit("train", "train")

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hum_shared.config.cfg import read_cfg
+from hum_shared.config.decoding import DecoderFile, write_decoder_file
+from hum_shared.config.evaluation import EvaluationCfg
+from hum_shared.errors import CfgError
+from hum_slurm.context import open_context
+from hum_slurm.factories.benchmark import plan_benchmark
+from hum_slurm.plan import Plan
+from support.slurm_workspace import HOSTILE, make_workspace, read_rows, write_json
+
+HYSTERESIS = {"seq_len": 0.4, "hop": 0.05, "threshold": 0.5, "decoder": "hysteresis"}
+TAG = "len400_hop050_th50_hysteresis"
+
+
+def workspace(root: Path, recipe: str = "frames", **decoders: dict[str, Any]) -> Path:
+    """A workspace with one model; `decoders` are what was tuned for it."""
+    make_workspace(root)
+    cfg = root / "TRAINING/cfg/m/alpaca_server.cfg"
+    cfg.parent.mkdir(parents=True)
+    source = "data_dir=data/train" if recipe == "clips" else "corpus_index=data/train $1/corpus_index.json"
+    cfg.write_text(f"{source}\nmodel_dir=m\ncheckpoint_dir=c\nsequence_len=400\nrecipe={recipe}\n", encoding="utf-8")
+    models = root / "TRAINING/runs/models/m/models"
+    models.mkdir(parents=True)
+    (models / "ANIMAL-SPOT.pk").write_bytes(b"weights")
+    if decoders:
+        best = next(iter(decoders))
+        content = {"best": best, "decoders": decoders, "tuned_on": {}}
+        write_decoder_file(models / "decoder.json", DecoderFile.model_validate(content))
+    return root
+
+
+def plan(root: Path, *variants: dict[str, Any]) -> Plan:
+    path = write_json(root.parent / "benchmark_variants.json", list(variants))
+    planned = plan_benchmark(open_context(root), corpus_root=str(root / "data/bench"), variants_json=str(path))
+    planned.write()
+    return planned
+
+
+def eval_text(root: Path, tag: str = TAG) -> str:
+    return (root / "BENCHMARK/cfg/m" / tag / "eval.cfg").read_text(encoding="utf-8")
+
+
+def test_a_model_that_is_still_to_be_tuned_gets_a_row_and_the_path_of_the_result(tmp_path: Path) -> None:
+    root = workspace(tmp_path / HOSTILE)
+    plan(root, HYSTERESIS)
+    assert "decoder_file=TRAINING/runs/models/m/models/decoder.json\n" in eval_text(root)
+    (row,) = read_rows(root / "BENCHMARK/jobs/tune.manifest.jsonl")
+    assert (row["stage"], row["task"]) == ("tune", "m")
+    assert row["command"][:-2] == [
+        *("hum-evaluator", "tune", "--gt", "data/train $1/corpus_index.json"),
+        *("--scores", "TRAINING/runs/models/m/out_of_tape", "--out", "TRAINING/runs/models/m/models/decoder.json"),
+    ]
+    assert row["outputs"] == ["TRAINING/runs/models/m/models/decoder.json"]
+    assert (root / "BENCHMARK/jobs/tune.batch").is_file()
+
+
+def test_a_tuned_model_gets_its_values_written_out(tmp_path: Path) -> None:
+    root = workspace(tmp_path / "w", hysteresis={"edge_level": 0.35, "threshold": 0.4, "min_gap_s": 0.03})
+    plan(root, HYSTERESIS)
+    assert "decoder_file" not in eval_text(root)
+    cfg = read_cfg(root / "BENCHMARK/cfg/m" / TAG / "eval.cfg", EvaluationCfg)
+    assert (cfg.decoder, cfg.threshold, cfg.edge_level, cfg.min_gap_s) == ("hysteresis", 0.5, 0.35, 0.03)
+
+
+def test_what_a_variant_says_wins_over_what_was_tuned(tmp_path: Path) -> None:
+    root = workspace(tmp_path / "w", hysteresis={"edge_level": 0.35, "min_gap_s": 0.03})
+    plan(root, {**HYSTERESIS, "edge_level": 0.6, "name": "wide"})
+    cfg = read_cfg(root / "BENCHMARK/cfg/m" / f"{TAG}-wide" / "eval.cfg", EvaluationCfg)
+    assert (cfg.edge_level, cfg.min_gap_s) == (0.6, 0.03)
+
+
+def test_a_decoder_that_was_not_tuned_keeps_its_defaults_and_is_named(tmp_path: Path) -> None:
+    root = workspace(tmp_path / "w", peak={"edge_level": 0.35})
+    planned = plan(root, HYSTERESIS)
+    assert [line for line in planned.warnings if "holds no settings of decoder hysteresis" in line]
+    assert "edge_level" not in eval_text(root)
+
+
+@pytest.mark.parametrize("recipe", ["clips", "windows"])
+def test_models_whose_training_scores_no_tapes_are_not_tuned(tmp_path: Path, recipe: str) -> None:
+    root = workspace(tmp_path / "w", recipe=recipe)
+    union = {key: value for key, value in HYSTERESIS.items() if key != "decoder"}
+    plan(root, union, HYSTERESIS)
+    assert "decoder_file" not in eval_text(root)
+    assert not (root / "BENCHMARK/jobs/tune.manifest.jsonl").exists()
+    text = eval_text(root, "len400_hop050_th50")
+    assert "decoder=union\n" in text
+    assert "edge_level" not in text
+
+
+def test_settings_that_no_decoder_knows_are_refused(tmp_path: Path) -> None:
+    root = workspace(tmp_path / "w")
+    with pytest.raises(CfgError, match="did you mean 'edge_level'"):
+        plan(root, {**HYSTERESIS, "edgelevel": 0.6})
+    with pytest.raises(CfgError, match=r"decoder: input should be 'union', 'hysteresis'"):
+        plan(root, {**HYSTERESIS, "decoder": "magic"})

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hum_shared.audio import write_wav
+from hum_shared.errors import InputError
+from hum_shared.files import sha256_file
+from hum_shared.model.background import HIGHEST, LOWEST
+from hum_shared.model.front_end import DataOpts, bin_frequencies
+from hum_trainer.frame_chunks import EDGE_WEIGHT, ChunkMaker, Chunks, Spectrograms, draw_chunks
+from hum_trainer.labelled_recordings import LabelledRecording, Stretch
+
+HOP_S = 0.01
+CALLS = np.array([[1.0, 1.5], [4.0, 4.2]])
+
+
+def recording(name: str = "a.wav", path: Path = Path("a.wav"), dur_s: float = 10.0) -> LabelledRecording:
+    return LabelledRecording(name, path, name, dur_s, 8000, "0" * 64, CALLS, (1, 2))
+
+
+def maker(*, augment: bool, stretch: Stretch | None = None, frames: int = 100) -> ChunkMaker:
+    stretch = stretch or Stretch(recording(), 0.0, 10.0)
+    # Row t holds t/1000 everywhere: what a chunk shows says where it was cut.
+    rows = (torch.arange(1000) / 1000)[:, None].repeat(1, 8).half()
+    return ChunkMaker([stretch], {"a.wav": rows}, HOP_S, frames, torch.linspace(100, 3000, 8), augment)
+
+
+def at(*centres_s: float) -> Chunks:
+    return Chunks(np.zeros(len(centres_s), dtype=np.int64), np.array(centres_s))
+
+
+def test_a_chunk_shows_the_frames_around_its_centre_with_their_labels() -> None:
+    inputs, labels, weights = maker(augment=False).batch(at(1.25), torch.Generator())
+    times_s = 1.25 + (np.arange(100) - 49.5) * HOP_S
+    assert np.allclose(inputs[0, :, 3].numpy(), (times_s / HOP_S - 0.5) / 1000, atol=1e-3)
+    assert np.array_equal(labels[0].numpy(), ((times_s >= 1.0) & (times_s < 1.5)).astype(np.float32))
+    near = np.minimum(np.abs(times_s - 1.0), np.abs(times_s - 1.5)) < HOP_S / 2
+    assert near.any()
+    assert np.allclose(weights[0].numpy(), np.where(near, EDGE_WEIGHT, 1.0))
+
+
+def test_outside_its_stretch_a_chunk_is_background_that_weighs_nothing() -> None:
+    stretch = Stretch(recording(), 3.0, 5.0)
+    inputs, _, weights = maker(augment=False, stretch=stretch).batch(at(3.0, 5.0), torch.Generator())
+    assert torch.all(inputs[0, :49] == 0)
+    assert torch.all(weights[0, :50] == 0)
+    assert torch.all(inputs[0, 51:] > 0.29)
+    assert torch.all(inputs[1, 51:] == 0)
+    assert torch.all(weights[1, 50:] == 0)
+
+
+def test_variation_draws_from_its_generator_alone_and_keeps_the_range() -> None:
+    chunks = at(1.25, 4.1, 7.0, 9.9)
+    one, two, other = (maker(augment=True).batch(chunks, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    assert not torch.equal(one[0], other[0])
+    assert one[0].min() >= LOWEST
+    assert one[0].max() <= HIGHEST
+
+
+def test_half_of_the_chunks_hold_a_call_and_negatives_are_drawn() -> None:
+    stretches = [Stretch(recording(), 0.0, 10.0), Stretch(recording("b.wav"), 0.0, 1000.0)]
+    chunks = draw_chunks(stretches, 4000, 1.0, np.random.default_rng(0), [(1, 700.0, 700.5)])
+    touches = np.zeros(4000, dtype=bool)
+    for start_s, end_s in CALLS:
+        touches |= (chunks.centre_s > start_s - 0.5) & (chunks.centre_s < end_s + 0.5)
+    assert 0.45 < touches.mean() < 0.6
+    hard = (chunks.stretch == 1) & (np.abs(chunks.centre_s - 700.25) < 0.75)
+    assert 0.2 < hard.mean() < 0.3
+    again = draw_chunks(stretches, 4000, 1.0, np.random.default_rng(0), [(1, 700.0, 700.5)])
+    assert np.array_equal(chunks.centre_s, again.centre_s)
+
+
+def test_spectrograms_are_kept_on_disk_and_a_broken_one_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a b$ü.wav"
+    write_wav(path, np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32), 8000, "PCM_16")
+    opts = DataOpts(
+        sr=8000, n_fft=256, hop_length=80, n_freq_bins=8, fmin=0, fmax=4000, freq_compression="mel",
+        normalisation="background", background_s=2.0,
+    )  # fmt: skip
+    own = LabelledRecording(path.name, path, path.name, 1.0, 8000, sha256_file(path), CALLS[:0], ())
+    in_memory = Spectrograms(opts, None).of(own)
+    kept = Spectrograms(opts, tmp_path / "cache").of(own)
+    assert in_memory.shape == (100, 8)
+    assert torch.equal(in_memory, kept)
+    (file,) = (tmp_path / "cache").iterdir()
+    path.unlink()  # from now on only the cache can give it
+    assert torch.equal(Spectrograms(opts, tmp_path / "cache").of(own), kept)
+    file.write_bytes(file.read_bytes()[:50])
+    with pytest.raises(InputError, match="broken cache file"):
+        Spectrograms(opts, tmp_path / "cache").of(own)
+
+
+@pytest.mark.parametrize("compression", ["linear", "mel"])
+def test_bins_stand_for_rising_frequencies_within_the_band(compression: str) -> None:
+    opts = DataOpts(
+        sr=8000, n_fft=512, hop_length=80, n_freq_bins=32, fmin=200, fmax=3000, freq_compression=compression
+    )
+    hz = bin_frequencies(opts)
+    assert torch.all(hz.diff() > 0)
+    assert 180 <= hz[0] < hz[-1] <= 3000

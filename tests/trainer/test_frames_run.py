@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hum_shared.errors import Stopped
+from hum_shared.files import write_json
+from hum_shared.model.model_file import load_model
+from hum_shared.model.model_parts import DenseModel
+from hum_shared.scores import read_score_track
+from hum_trainer.indexing import index_corpus
+from hum_trainer.paddock import Paddock, synthesise, tape_names
+from hum_trainer.run import run_training
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("corpora") / "pad $döck"
+    paddock = Paddock(
+        minutes_per_tape=0.4, clip_minutes=0.2, sample_rate=8000, hums_per_minute=15, snr_db=(15, 25),
+        distractors_per_minute=4,
+    )  # fmt: skip
+    synthesise(out, tapes=tape_names(2), paddock=paddock)
+    write_json(out / "corpus_index.json", index_corpus(out).index.model_dump(mode="json"))
+    return out
+
+
+def write_cfg(folder: Path, corpus: Path, **changes: object) -> Path:
+    values: dict[str, object] = {
+        "recipe": "frames", "corpus_index": corpus / "corpus_index.json", "model_dir": folder / "run" / "models",
+        "checkpoint_dir": folder / "run" / "checkpoints", "sr": 8000, "n_fft": 512, "hop_length": 160,
+        "n_freq_bins": 32, "fmin": 60, "fmax": 3500, "freq_compression": "mel", "augmentation": "true",
+        "lr": 0.0005, "beta1": 0.9, "batch_size": 8, "max_train_epochs": 4, "epochs_per_eval": 2,
+        "examples_per_epoch": 96, "n_folds": 2, "hard_negative_rounds": 1,
+    }  # fmt: skip
+    path = folder / "t.cfg"
+    folder.mkdir(exist_ok=True)
+    path.write_text("".join(f"{key}={value}\n" for key, value in (values | changes).items()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("frames")
+    run_training(write_cfg(folder, corpus))
+    return folder
+
+
+def test_a_run_finds_calls_on_tapes_that_its_networks_have_not_seen(trained: Path) -> None:
+    card = json.loads((trained / "run" / "models" / "model.json").read_text())
+    assert card["metrics"]["val"]["f1"] > 0.6
+    assert card["loads_in_original_programs"] is False
+    assert len(card["training_data"]["networks"]) == 2
+    tapes = [tape for network in card["training_data"]["networks"] for tape in network["val_tapes"]]
+    assert sorted(tapes) == card["training_data"]["tapes"]["train"]
+
+
+def test_the_model_file_holds_every_network(trained: Path) -> None:
+    model = load_model(trained / "run" / "models" / "ANIMAL-SPOT.pk", jit=False)
+    assert isinstance(model, DenseModel)
+    assert len(model.network.members) == 2
+    assert model.data_opts.background_s == 30
+
+
+def test_every_recording_has_a_track_by_networks_that_have_not_seen_its_tape(trained: Path, corpus: Path) -> None:
+    tracks = sorted((trained / "run" / "out_of_tape").glob("*.parquet"))
+    recordings = sorted(path.name for path in (corpus / "labelled_recordings").iterdir())
+    assert [read_score_track(path).meta.recording for path in tracks] == recordings
+    track = read_score_track(tracks[0])
+    assert track.meta.kind == "frame"
+    assert len(track.probs) == -(-track.meta.model_frames // 160)
+    assert np.abs(track.probs.sum(axis=1) - 1).max() < 1e-5
+    assert track.probs[:, 1].max() > 0.5
+
+
+def test_a_finished_run_is_a_no_op(trained: Path, corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = trained / "run" / "models" / "ANIMAL-SPOT.pk"
+    before = model.stat().st_mtime_ns
+    run_training(trained / "t.cfg")
+    assert "nothing to do" in capsys.readouterr().out
+    assert model.stat().st_mtime_ns == before
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(trained: Path, corpus: Path, tmp_path: Path) -> None:
+    cfg = write_cfg(tmp_path / "again", corpus)
+    log = tmp_path / "again" / "run" / "logs" / "train.log"
+
+    def stop_in_the_second_network() -> None:
+        while "network 2 of 2, epoch 2" not in (log.read_text() if log.exists() else ""):
+            if done.wait(0.02):
+                return
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    done = threading.Event()
+    watcher = threading.Thread(target=stop_in_the_second_network)
+    watcher.start()
+    try:
+        with pytest.raises(Stopped):
+            run_training(cfg)
+    finally:
+        done.set()
+        watcher.join()
+    assert not (tmp_path / "again" / "run" / "models" / "ANIMAL-SPOT.pk").exists()
+    run_training(cfg)
+    name = Path("run") / "models" / "ANIMAL-SPOT.pk"
+    assert (tmp_path / "again" / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_a_corpus_of_one_tape_is_split_in_time_and_says_so(corpus: Path, tmp_path: Path) -> None:
+    one = tmp_path / "one"
+    synthesise(one, tapes=tape_names(1), paddock=Paddock(minutes_per_tape=0.4, sample_rate=8000, hums_per_minute=15))
+    write_json(one / "corpus_index.json", index_corpus(one).index.model_dump(mode="json"))
+    run_training(write_cfg(tmp_path / "t", one, max_train_epochs=1, examples_per_epoch=8))
+    card = json.loads((tmp_path / "t" / "run" / "models" / "model.json").read_text())
+    assert "time blocks of one tape" in card["training_data"]["split"]
+    assert len(list((tmp_path / "t" / "run" / "out_of_tape").glob("*.parquet"))) == 1

@@ -1,0 +1,152 @@
+"""Recordings with their calls, and folds of whole tapes."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hum_shared.errors import InputError
+from hum_shared.index import write_index
+from hum_trainer.indexing import index_corpus
+from hum_trainer.labelled_recordings import (
+    calls_per_tape,
+    inside_calls,
+    plan_folds,
+    read_labelled_recordings,
+    tape_folds,
+)
+from hum_trainer.recording_audio import read_audio
+from support.corpora import make_corpus
+
+
+def _indexed(root, **settings):
+    hums = make_corpus(root, raw=False, **settings)
+    write_index(root / "corpus_index.json", index_corpus(root).index)
+    return hums
+
+
+def test_every_recording_comes_with_all_its_calls_of_every_quality(tmp_path):
+    root = tmp_path / "it's a $HOME ü.v1"
+    hums = _indexed(root)
+    found = read_labelled_recordings(root / "corpus_index.json")
+    assert [recording.name for recording in found] == sorted({hum.clip for hum in hums})
+    for recording in found:
+        mine = [hum for hum in hums if hum.clip == recording.name]
+        assert recording.calls.tolist() == [[hum.start_s, hum.end_s] for hum in mine]
+        assert recording.quality == tuple(hum.quality for hum in mine)
+        assert (recording.tape, recording.dur_s, recording.sample_rate) == (mine[0].tape, 10.0, 8000)
+
+
+def test_recordings_without_calls_are_there_too(tmp_path):
+    make_corpus(tmp_path, raw=False)
+    empty = "387_20201207_cut.wav_500_510.wav"
+    soundfile.write(tmp_path / "labelled_recordings" / empty, np.zeros(80000), 8000)
+    index = index_corpus(tmp_path).index
+    write_index(tmp_path / "corpus_index.json", index)
+    old = index.model_copy(update={"meta": index.meta.model_copy(update={"recordings": None})})
+    write_index(tmp_path / "old_index.json", old)
+    for name in ("corpus_index.json", "old_index.json"):
+        recording = next(r for r in read_labelled_recordings(tmp_path / name) if r.name == empty)
+        assert (len(recording.calls), recording.tape) == (0, "387_20201207_cut.wav")
+
+
+def test_an_index_that_lies_elsewhere_is_read_with_the_corpus_folder(tmp_path):
+    _indexed(tmp_path / "corpus")
+    shutil.move(tmp_path / "corpus" / "corpus_index.json", tmp_path / "index.json")
+    assert len(read_labelled_recordings(tmp_path / "index.json", tmp_path / "corpus")) == 6
+    with pytest.raises(InputError, match=r"index.json: 6 of 6 recordings are missing, first .*data_dir"):
+        read_labelled_recordings(tmp_path / "index.json")
+
+
+def test_a_recording_that_changed_after_indexing_is_refused(tmp_path):
+    _indexed(tmp_path)
+    changed = next((tmp_path / "labelled_recordings").iterdir())
+    soundfile.write(changed, np.zeros(80000), 8000)
+    with pytest.raises(InputError, match="has changed since the corpus was indexed"):
+        read_labelled_recordings(tmp_path / "corpus_index.json")
+
+
+def test_an_index_without_calls_is_refused(tmp_path):
+    (tmp_path / "corpus_index.json").write_text(json.dumps({"entries": []}))
+    with pytest.raises(InputError, match="holds no calls"):
+        read_labelled_recordings(tmp_path / "corpus_index.json")
+
+
+def test_a_time_is_inside_from_a_calls_start_to_before_its_end(tmp_path):
+    _indexed(tmp_path)
+    recording = read_labelled_recordings(tmp_path / "corpus_index.json")[0]
+    start_s, end_s = recording.calls[1]
+    times = np.array([[0.0, start_s - 1e-6, start_s], [end_s - 1e-6, end_s, recording.dur_s]])
+    assert inside_calls(recording.calls, times).tolist() == [[False, False, True], [True, False, False]]
+
+
+@given(
+    st.dictionaries(st.text(min_size=1, max_size=3), st.integers(0, 50), max_size=9),
+    st.integers(2, 6),
+    st.integers(0, 5),
+)
+def test_every_tape_stands_in_one_fold_and_every_fold_has_calls(calls, n_folds, seed):
+    folds = tape_folds(calls, n_folds, seed)
+    with_calls = sum(count > 0 for count in calls.values())
+    assert len(folds) == (0 if with_calls < 2 else min(n_folds, with_calls))
+    if folds:
+        assert sorted(tape for fold in folds for tape in fold) == sorted(calls)
+        sums = [sum(calls[tape] for tape in fold) for fold in folds]
+        assert min(sums) > 0
+        assert max(sums) - min(sums) <= max(calls.values())
+        assert tape_folds(dict(reversed(calls.items())), n_folds, seed) == folds
+
+
+def test_the_seed_decides_which_fold_comes_first():
+    calls = {"a": 5, "b": 4, "c": 3}
+    assert len({tuple(tape_folds(calls, 3, seed)) for seed in range(10)}) > 1
+
+
+def test_no_tape_is_in_both_parts_of_a_fold(tmp_path):
+    _indexed(tmp_path)
+    recordings = read_labelled_recordings(tmp_path / "corpus_index.json")
+    folds = plan_folds(recordings, 5, seed=1)
+    assert len(folds) == 3
+    for fold in folds:
+        train, val = ({part.recording.tape for part in parts} for parts in (fold.train, fold.val))
+        assert (fold.kind, train & val, train | val) == ("tape", set(), set(calls_per_tape(recordings)))
+
+
+def test_one_tape_is_split_into_blocks_that_cut_no_call(tmp_path):
+    _indexed(tmp_path, tapes=("387_20201207_cut.wav",), hums_per_clip=20, clip_s=20.0)
+    recordings = read_labelled_recordings(tmp_path / "corpus_index.json")
+    folds = plan_folds(recordings, 4, seed=0)
+    assert [fold.kind for fold in folds] == ["block"] * 4
+    for fold in folds:
+        assert sum(part.dur_s for part in (*fold.train, *fold.val)) == pytest.approx(40.0)
+        assert sum(len(part.calls) for part in (*fold.train, *fold.val)) == 40
+        for part in (*fold.train, *fold.val):
+            assert np.all((part.calls[:, 0] >= part.start_s) & (part.calls[:, 1] <= part.end_s))
+
+
+def test_one_call_cannot_be_split(tmp_path):
+    _indexed(tmp_path, tapes=("387_20201207_cut.wav",), hums_per_clip=1, clips_per_tape=1)
+    with pytest.raises(InputError, match="1 calls on one tape cannot be split"):
+        plan_folds(read_labelled_recordings(tmp_path / "corpus_index.json"), 4, seed=0)
+
+
+def test_audio_is_mono_at_the_rate_asked_for_and_the_cache_gives_the_same(tmp_path):
+    _indexed(tmp_path / "corpus", channels=2)
+    recording = read_labelled_recordings(tmp_path / "corpus" / "corpus_index.json")[0]
+    audio = read_audio(recording, 4000)
+    assert (audio.shape, audio.dtype) == ((40000,), np.float32)
+    for _ in range(2):
+        np.testing.assert_array_equal(read_audio(recording, 4000, tmp_path / "cache"), audio)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_calls_that_were_fed_back_are_added_in_order(tmp_path):
+    _indexed(tmp_path)
+    recording = read_labelled_recordings(tmp_path / "corpus_index.json")[0]
+    more = recording.with_calls(np.array([[0.0, 0.01]]))
+    assert more.calls[0].tolist() == [0.0, 0.01]
+    assert more.quality == (None, *recording.quality)

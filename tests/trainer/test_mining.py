@@ -1,0 +1,138 @@
+"""False alarms that become negatives, and tables that a person corrected."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hum_shared.decoders import Windows
+from hum_shared.errors import CfgError, InputError
+from hum_shared.intervals import as_intervals
+from hum_shared.selections import Selection, write_selections
+from hum_trainer.labelled_recordings import LabelledRecording, Stretch
+from hum_trainer.mining import (
+    FedBack,
+    HardNegatives,
+    MiningRound,
+    as_negatives,
+    as_round,
+    false_alarms,
+    from_selections,
+    mine,
+    read_hard_negatives,
+    with_added_calls,
+    write_hard_negatives,
+)
+
+NAME = "it's ü $x.wav_0_30.wav"
+RECORDING = LabelledRecording(NAME, Path(NAME), "it's ü $x.wav", 30.0, 8000, "d", as_intervals([(10, 11)]), (2,))
+
+
+@pytest.mark.parametrize(
+    ("found", "is_alarm"),
+    [
+        ((5, 6), True),
+        ((9.5, 9.9), True),  # exactly 0.1 s before the call
+        ((9.5, 9.901), False),
+        ((11.1, 12), True),
+        ((11.099, 12), False),
+        ((0, 30), False),  # IoU below 0.1, but it holds the call
+        ((10.2, 10.4), False),
+    ],
+)
+def test_a_false_alarm_keeps_a_tenth_of_a_second_from_every_call(found, is_alarm):
+    assert false_alarms(as_intervals([found]), RECORDING.calls).tolist() == [is_alarm]
+
+
+_TIMES = st.lists(
+    st.tuples(st.integers(0, 3000), st.integers(1, 300)).map(lambda t: (t[0] / 100, (t[0] + t[1]) / 100)), max_size=8
+)
+
+
+@settings(max_examples=60)
+@given(_TIMES, _TIMES)
+def test_false_alarms_are_what_the_rule_says_one_by_one(found, calls):
+    def far(a, b):
+        return max(b[0] - a[1], a[0] - b[1]) >= 0.1 - 1e-9
+
+    expected = [all(far(one, call) for call in calls) for one in found]
+    assert false_alarms(as_intervals(found), as_intervals(calls)).tolist() == expected
+
+
+def _scores(*high, until=30.0):
+    time_s = np.arange(0, until, 0.05)
+    p = np.full(len(time_s), 0.02)
+    for start, end, level in high:
+        p[(time_s >= start) & (time_s < end)] = level
+    return Windows(time_s, time_s + 0.05, np.column_stack((1 - p, p)))
+
+
+def test_only_confident_detections_away_from_calls_are_mined_in_time_of_the_recording():
+    scores = _scores((1, 2, 0.9), (4, 5, 0.4), (7, 8, 0.8), until=20.0)
+    stretch = Stretch(RECORDING, 3.0, 23.0)  # the call lies at 7 to 8 s of it
+    found = mine([stretch], lambda part: scores, min_gap_s=0, min_duration_s=0)
+    assert [index for index, _, _ in found] == [0]
+    assert found[0][1:] == pytest.approx((4.0, 5.0), abs=0.06)
+
+
+def test_negatives_of_all_rounds_are_cut_to_the_training_stretches():
+    rounds = [
+        MiningRound(model_sha256="a", negatives=[FedBack(recording=NAME, start_s=1, end_s=3)]),
+        MiningRound(
+            tables={"t": "d"},
+            negatives=[
+                FedBack(recording=NAME, start_s=10.5, end_s=12),  # touches a call
+                FedBack(recording="other.wav", start_s=1, end_s=3),
+                FedBack(recording=NAME, start_s=20, end_s=21),
+            ],
+        ),
+    ]
+    assert as_negatives(rounds, [Stretch(RECORDING, 2.0, 15.0)]) == [(0, 2.0, 3.0)]
+    back = as_round("m", [(0, 2.0, 3.0)], [Stretch(RECORDING, 2.0, 15.0)])
+    assert back.negatives == [FedBack(recording=NAME, start_s=2, end_s=3)]
+
+
+def test_in_corrected_tables_noise_becomes_negatives_and_new_calls_become_calls(tmp_path):
+    rows = [
+        Selection(2, 3, sound_type="noise"),
+        Selection(10.9, 12, sound_type="Noise"),  # touches a call
+        Selection(10.1, 11.2, sound_type="target"),  # known
+        Selection(20, 21, sound_type="target"),
+        Selection(20.5, 22, sound_type="noise"),  # touches what the person calls a call
+        Selection(29.5, 40, sound_type="noise"),  # beyond the end
+        Selection(31, 32, sound_type="target"),
+    ]
+    folder = tmp_path / "corrected tables"
+    write_selections(folder / f"{NAME[:-4]}_predict_output.log.annotation.result.txt", rows)
+    write_selections(folder / "elsewhere.Table.1.selections.txt", rows)
+    found, others = from_selections(folder, [RECORDING])
+    assert [(one.start_s, one.end_s) for one in found.negatives] == [(2, 3), (29.5, 30)]
+    assert [(one.start_s, one.end_s) for one in found.calls] == [(20, 21)]
+    assert (len(found.tables), found.model_sha256) == (1, None)
+    assert others == ["elsewhere.Table.1.selections.txt"]
+    (more,) = with_added_calls([RECORDING], [found, found])
+    assert more.calls.tolist() == [[10, 11], [20, 21]]
+
+
+def test_a_folder_without_a_table_of_the_corpus_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        from_selections(tmp_path / "nowhere", [RECORDING])
+    write_selections(tmp_path / "other.txt", [])
+    with pytest.raises(InputError, match=r"no selection table of a recording of the corpus; found: other.txt"):
+        from_selections(tmp_path, [RECORDING])
+
+
+def test_rounds_are_kept_on_disk_and_a_source_counts_once(tmp_path):
+    path = tmp_path / "a b" / "hard_negatives.json"
+    assert read_hard_negatives(path) == HardNegatives()
+    first = MiningRound(model_sha256="a", negatives=[FedBack(recording=NAME, start_s=1, end_s=2)])
+    other = MiningRound(tables={"t.txt": "1"})
+    content = HardNegatives().with_round(first).with_round(other).with_round(MiningRound(tables={"t.txt": "2"}))
+    assert [one.tables for one in content.rounds] == [{}, {"t.txt": "2"}]
+    write_hard_negatives(path, content)
+    assert read_hard_negatives(path) == content
+    path.write_text('{"rounds": [{"negatives": [{"recording": "x"}]}]}')
+    with pytest.raises(CfgError, match="start_s"):
+        read_hard_negatives(path)
