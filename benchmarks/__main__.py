@@ -29,6 +29,7 @@ def main() -> None:
     rows: list[Row] = []
     measured: list[Callable[[], Row | list[Row]]] = [
         bench_prediction.run,
+        bench_prediction.dense,
         bench_prediction.memory,
         bench_decoding.run,
         bench_features.run,

@@ -16,11 +16,13 @@ import soundfile
 import torch
 
 from benchmarks.plain import score_plainly
+from hum_shared.model.dense import DenseNetwork, dilations_for
 from hum_shared.model.device import autocast, exact_float32, supports_bfloat16
 from hum_shared.model.front_end import DataOpts
-from hum_shared.model.model_file import load_model, save_model
+from hum_shared.model.model_file import load_model, save_dense_model, save_model
 from hum_shared.model.network import build_network
 from hum_shared.model.scoring import WindowScorer
+from hum_trainer.frames_run import CHANNELS, WIDTH
 
 OPTS = DataOpts(sr=48000, n_fft=2048, hop_length=1024, n_freq_bins=128, fmin=0, fmax=4000)
 WINDOW_S, HOP_S = 0.4, 0.05
@@ -55,6 +57,23 @@ def run() -> list[dict[str, object]]:
         return rows
 
 
+def dense() -> dict[str, object]:
+    """Compare a dense ensemble with ResNet-18 windows, both from the same 48 kHz file to score tracks, in float32.
+
+    The dense model's rate, hop and band are what `hum-trainer suggest-cfg` gives for hums.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        windows, frames = make_model(root), make_dense_model(root)
+        best: dict[Path, float] = {}
+        for _ in range(ROUNDS):
+            for path in (windows, frames):
+                took_s = predict(root, path, "float32", SECONDS, min_max_norm=path == windows)["seconds"]
+                best[path] = max(best.get(path, 0.0), SECONDS / took_s)
+    return {"name": "prediction, three dense networks, against ResNet-18 windows", "unit": "s of audio/s",
+            "ours": best[frames], "plain": best[windows], "ratio": best[frames] / best[windows]}  # fmt: skip
+
+
 def memory(long_s: float = 6 * 3600, short_s: float = 600) -> dict[str, object]:
     """Compare peak memory of a 6-hour and a 10-minute 48 kHz recording.
 
@@ -78,7 +97,25 @@ def make_model(root: Path, resnet: int = 18) -> Path:
     return path
 
 
-def predict(root: Path, model_path: Path, precision: str, seconds: float, hop_s: float = HOP_S) -> dict[str, float]:
+def make_dense_model(root: Path) -> Path:
+    """Write an untrained dense ensemble for calls of a second."""
+    torch.manual_seed(0)
+    path = root / "dense.pk"
+    opts = DataOpts(
+        sr=12000, n_fft=512, hop_length=128, n_freq_bins=64, fmin=50, fmax=4000, freq_compression="mel",
+        normalisation="background", background_s=30,
+    )  # fmt: skip
+    dilations = dilations_for((1.0 + 0.3) * opts.sr / opts.hop_length)
+    network = DenseNetwork(
+        members=3, n_freq_bins=64, channels=CHANNELS, width=WIDTH, dilations=dilations, num_classes=2
+    )
+    save_dense_model(path, network.eval(), opts, {"noise": 0, "target": 1})
+    return path
+
+
+def predict(
+    root: Path, model_path: Path, precision: str, seconds: float, hop_s: float = HOP_S, *, min_max_norm: bool = True
+) -> dict[str, float]:
     """Run `hum-predictor run` in a process of its own; return windows/s without its start, and its peak memory."""
     audio = root / f"{seconds:g}.wav"
     if not audio.exists():
@@ -87,7 +124,7 @@ def predict(root: Path, model_path: Path, precision: str, seconds: float, hop_s:
     cfg = root / "predict.cfg"
     cfg.write_text(
         f"model_path={model_path}\noutput_dir={output}\ninput_file={audio}\nsequence_len={WINDOW_S}\nhop={hop_s}\n"
-        f"min_max_norm=true\ndevice=cpu\nprecision={precision}\n"
+        f"min_max_norm={str(min_max_norm).lower()}\ndevice=cpu\nprecision={precision}\n"
     )
     for old in output.glob("*"):
         old.unlink()
@@ -166,11 +203,12 @@ def _measured_run(cfg: Path) -> None:
     seconds = _seconds(lambda: run_prediction(cfg))
     (track,) = cfg.with_name("out").glob("*.parquet")
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"windows_per_s": read_score_meta(track).n_rows / seconds, "peak_mb": peak_mb}))
+    rows = read_score_meta(track).n_rows
+    print(json.dumps({"seconds": seconds, "windows_per_s": rows / seconds, "peak_mb": peak_mb}))
 
 
 if __name__ == "__main__":
     if len(sys.argv) == 2:
         _measured_run(Path(sys.argv[1]))
     else:
-        print(json.dumps([*run(), memory()], indent=2))
+        print(json.dumps([*run(), dense(), memory()], indent=2))

@@ -149,9 +149,16 @@ class Demo:
         """Mirror a corpus by links, so that nothing is written into the user's folder."""
         target.mkdir(parents=True, exist_ok=True)
         for folder in source.resolve().iterdir():
+            if not folder.is_dir() or folder.name.startswith("dataset_"):
+                continue
             link = target / folder.name
-            if folder.is_dir() and not folder.name.startswith("dataset_") and not link.exists():
+            if not link.exists():
                 link.symlink_to(folder, target_is_directory=True)
+            elif link.resolve() != folder.resolve():
+                print(
+                    f"demo: {link} is of another corpus than {folder}; name another folder with --out", file=sys.stderr
+                )
+                sys.exit(2)
 
 
 if __name__ == "__main__":

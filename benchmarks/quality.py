@@ -57,6 +57,9 @@ def main() -> None:
         for seed in options.seeds:
             for name, row in run_one(options.out.resolve(), corpus, seed, options.variants).items():
                 rows.setdefault(name, []).append(row)
+        for name, found in rows.items():
+            if len(found) < len(options.seeds):
+                print(f"{corpus}: {name}: {len(found)} of {len(options.seeds)} seeds alone", file=sys.stderr)
         tables[corpus] = {name: summary(found) for name, found in sorted(rows.items())}
         print(f"\n{corpus}, {len(options.seeds)} seeds: mean ± half the range\n")
         print(as_markdown(tables[corpus]))
@@ -81,6 +84,7 @@ def run_one(out: Path, corpus: str, seed: int, variants: list[str] | None) -> di
                 key: float(row[key]) if row[key] else float("nan") for key in MEASURES
             }
             for row in csv.DictReader(file)
+            if row["model"] in chosen  # runs of models that the settings no longer name stay where they are
         }
 
 

@@ -67,6 +67,17 @@ def _demo(folder, real):
     return done.stdout
 
 
+def test_a_folder_that_holds_another_corpus_is_refused(tmp_path):
+    for corpus in ("own", "made up/data/training_corpus"):
+        (tmp_path / corpus / "labelled_recordings").mkdir(parents=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "demo.py", "--out", tmp_path / "made up",
+         "--corpus", tmp_path / "own", "--benchmark-corpus", tmp_path / "own"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "is of another corpus than" in done.stderr) == (2, True)
+
+
 def _metrics(workspace):
     with (workspace / "out" / "BENCHMARK" / "metrics.csv").open(newline="") as file:
         return list(csv.DictReader(file))

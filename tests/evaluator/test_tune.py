@@ -100,6 +100,9 @@ def test_the_file_says_what_it_was_tuned_on(tmp_path):
     tried = content["results"]["union"]["tried"]
     assert tried["columns"] == ["threshold", "objective"]
     assert len(tried["rows"]) == content["results"]["union"]["n_settings"] == 22
+    threshold = content["decoders"]["union"]["threshold"]
+    odds = round(float(np.log(threshold / (1 - threshold))), 2)
+    assert content["results"]["union"]["plateau_log_odds"] == [odds, odds]
 
 
 def test_all_decoders_are_tuned_and_the_best_is_named(tmp_path):
@@ -108,6 +111,19 @@ def test_all_decoders_are_tuned_and_the_best_is_named(tmp_path):
     assert list(content.decoders) == ["hysteresis", "peak", "change", "union"]
     left_out = {name: np.mean(list(result["f1_left_out"].values())) for name, result in content.results.items()}
     assert left_out[content.best] >= max(left_out.values()) - 0.005
+
+
+def test_of_equal_thresholds_of_union_the_plain_one_is_taken(tmp_path):
+    index = write_scene(tmp_path, TAPES[:1], steepness=0.0)
+    p = np.where(np.arange(round(60 / STEP_S)) % 100 < 50, 0.98, 0.02)
+    write_track(tmp_path / "scores", TAPES[0], p, hop_s=STEP_S, window_s=STEP_S)
+    assert tune(index, tmp_path / "scores", "union").content.decoders["union"] == {"threshold": 0.5}
+
+
+def test_scores_that_find_nothing_are_tuned_with_a_warning(tmp_path):
+    index = write_scene(tmp_path, TAPES[:1])
+    write_track(tmp_path / "scores", TAPES[0], np.full(3000, 0.02), hop_s=STEP_S, window_s=STEP_S)
+    assert [line for line in tune(index, tmp_path / "scores").warnings if "no setting finds a single call" in line]
 
 
 def test_edges_that_come_late_are_shifted_back(tmp_path):
@@ -269,7 +285,12 @@ def test_a_run_reads_the_decoder_file_when_it_is_run(tmp_path):
     changed = json.loads(tuned.file.read_text(encoding="utf-8"))
     changed["decoders"]["hysteresis"]["min_duration_s"] = 0.2999
     tuned.file.write_text(json.dumps(changed), encoding="utf-8")
-    assert not evaluate(cfg).up_to_date
+    again = evaluate(cfg)
+    assert (again.up_to_date, again.notes) == (False, ())
+    changed["tuned_on"]["models"] = ["e" * 64]
+    changed["decoders"]["hysteresis"]["min_duration_s"] = 0.3
+    tuned.file.write_text(json.dumps(changed), encoding="utf-8")
+    assert [note for note in evaluate(cfg).notes if "tuned on scores of another model" in note]
 
 
 def test_a_decoder_that_was_not_tuned_is_refused(tmp_path):

@@ -125,6 +125,14 @@ def test_each_run_has_the_scores_of_its_model_and_window(tmp_path: Path) -> None
     assert {table.scores_dir for table in find_tables(tmp_path / "runs")} == {None}
 
 
+@pytest.mark.parametrize(("here", "runs"), [("runs/m", "."), ("runs", "."), ("runs", "m"), ("", "runs")])
+def test_runs_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str, runs: str) -> None:
+    write_table(tmp_path / "runs" / "m" / "v", CLIP, [])
+    monkeypatch.chdir(tmp_path / here)
+    (table,) = find_tables(Path(runs))
+    assert table.run.resolve() == tmp_path / "runs" / "m" / "v"
+
+
 def test_a_candidate_without_its_score_track_is_an_error_that_says_how_to_do_without(tmp_path: Path) -> None:
     (tmp_path / "scores").mkdir()
     write_recording(tmp_path / "audio" / CLIP)

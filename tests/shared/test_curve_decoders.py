@@ -179,6 +179,14 @@ def test_smoothing_is_a_centred_triangle_and_moves_no_leap(width):
     assert spans(decode(windows, smoothed)) == [(pytest.approx(1.0, abs=1e-6), pytest.approx(2.0, abs=1e-6))]
 
 
+def test_a_faint_bump_far_behind_does_not_lengthen_a_faint_peak():
+    p = np.full(300, 0.001)
+    p[100:110], p[250:260] = 0.08, 0.045  # the second is no candidate, but higher than half of the first
+    found = peaks(score_curve(frames(p), 1), 0.5)
+    assert found.start_s.tolist() == [pytest.approx(1.0, abs=0.01)]
+    assert found.end_s.tolist() == [pytest.approx(1.1, abs=0.01)]
+
+
 @given(tracks, tracks, st.floats(0.05, 0.9))
 @settings(max_examples=60)
 def test_recordings_decode_together_as_they_do_alone(one, other, level):

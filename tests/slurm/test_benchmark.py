@@ -105,6 +105,19 @@ def test_fifteen_tasks_of_a_model_run_at_a_time_unless_told_otherwise(tmp_path: 
     assert "%15\n" in (root / "BENCHMARK/jobs/pred_v1_a.batch").read_text()
 
 
+@pytest.mark.parametrize("window", ["sequence_len=400\n", ""])
+def test_a_normalisation_is_predicted_with_as_it_is_trained(tmp_path: Path, window: str) -> None:
+    root = make_workspace(tmp_path / "w")
+    put_model(root, "m")
+    cfg = root / "TRAINING/cfg/m/alpaca_server.cfg"
+    cfg.parent.mkdir(parents=True)
+    cfg.write_text(
+        f"recipe=windows\ncorpus_index=c.json\nmodel_dir=m\ncheckpoint_dir=c\nnormalisation=min_max\n{window}"
+    )
+    plan(root, [V50]).write()
+    assert prediction_cfg(root, "m").min_max_norm
+
+
 def test_a_foreign_model_is_taken_with_what_its_card_says(tmp_path: Path) -> None:
     root = make_workspace(tmp_path / "w")
     card = put_model(root, "foreign").with_name("model.json")
@@ -246,6 +259,20 @@ def test_compare_and_rf_train_are_planned_against_the_corpus_index(tmp_path: Pat
         *("--audio-dir", "data/bench/labelled_recordings", "--scores", "BENCHMARK/scores"),
         *("--out", "TRAINING/rf/forest.skops"),
     ]
+
+
+def test_what_containers_show_holds_all_that_compare_and_rf_train_read(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "w")
+    (root / "TRAINING/cfg/dense").mkdir(parents=True)
+    (root / "TRAINING/cfg/dense/alpaca_server.cfg").write_text(
+        "recipe=frames\ncorpus_index=data/bench/corpus_index.json\nmodel_dir=m\ncheckpoint_dir=c\n"
+    )
+    put_model(root, "dense")
+    plan(root, [V50]).write()
+    (compare,) = read_rows(root / "BENCHMARK/jobs/compare.manifest.jsonl")
+    assert {"TRAINING/runs/models", "TRAINING/rf/forest.skops"} <= set(compare["inputs"])
+    (forest,) = read_rows(root / "BENCHMARK/jobs/rf-train.manifest.jsonl")
+    assert {"BENCHMARK/cfg", "TRAINING/runs/models/dense/out_of_tape"} <= set(forest["inputs"])
 
 
 def test_runs_of_an_earlier_plan_are_kept_and_named(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from hum_shared.config.cfg import read_cfg
-from hum_shared.config.decoding import DecoderFile, write_decoder_file
+from hum_shared.config.decoding import DecoderFile, read_decoder_file, write_decoder_file
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.errors import CfgError
+from hum_shared.files import sha256_file
 from hum_slurm.context import open_context
 from hum_slurm.factories.benchmark import plan_benchmark
 from hum_slurm.plan import Plan
@@ -66,6 +67,18 @@ def test_a_tuned_model_gets_its_values_written_out(tmp_path: Path) -> None:
     assert "decoder_file" not in eval_text(root)
     cfg = read_cfg(root / "BENCHMARK/cfg/m" / TAG / "eval.cfg", EvaluationCfg)
     assert (cfg.decoder, cfg.threshold, cfg.edge_level, cfg.min_gap_s) == ("hysteresis", 0.5, 0.35, 0.03)
+
+
+def test_what_was_tuned_for_another_model_is_not_written_out(tmp_path: Path) -> None:
+    root = workspace(tmp_path / "w", hysteresis={"edge_level": 0.35})
+    decoder = root / "TRAINING/runs/models/m/models/decoder.json"
+    tuned = read_decoder_file(decoder)
+    own = {"models": [sha256_file(decoder.with_name("ANIMAL-SPOT.pk"))]}
+    for tuned_on, is_stale in ((own, False), ({"models": ["b" * 64]}, True)):
+        write_decoder_file(decoder, tuned.model_copy(update={"tuned_on": tuned_on}))
+        planned = plan(root, HYSTERESIS)
+        assert ("decoder_file=" in eval_text(root)) == is_stale
+        assert any("another model" in line for line in planned.warnings) == is_stale
 
 
 def test_what_a_variant_says_wins_over_what_was_tuned(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import threading
 from pathlib import Path
@@ -15,6 +16,7 @@ from hum_shared.model.model_file import load_model
 from hum_shared.model.model_parts import DenseModel
 from hum_shared.scores import read_score_track
 from hum_trainer.indexing import index_corpus
+from hum_trainer.mine_run import run_mining
 from hum_trainer.paddock import Paddock, synthesise, tape_names
 from hum_trainer.run import run_training
 
@@ -85,6 +87,29 @@ def test_a_finished_run_is_a_no_op(trained: Path, corpus: Path, capsys: pytest.C
     run_training(trained / "t.cfg")
     assert "nothing to do" in capsys.readouterr().out
     assert model.stat().st_mtime_ns == before
+
+
+def test_a_run_that_ended_before_its_tracks_were_written_writes_them_and_removes_others(
+    trained: Path, tmp_path: Path, corpus: Path
+) -> None:
+    shutil.copytree(trained / "run", tmp_path / "run")
+    cfg = write_cfg(tmp_path, corpus)
+    first, second, *_ = tracks = sorted((tmp_path / "run" / "out_of_tape").glob("*.parquet"))
+    probs = read_score_track(first).probs
+    stale = first.with_name("gone_predict_output.parquet")
+    second.rename(stale)
+    first.write_bytes(b"half")
+    run_training(cfg)
+    assert sorted(stale.parent.glob("*.parquet")) == tracks
+    assert np.array_equal(read_score_track(first).probs, probs)
+
+
+def test_every_tape_is_mined_since_each_has_trained_some_network(
+    trained: Path, tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained / "run", tmp_path / "run")
+    run_mining(write_cfg(tmp_path, corpus))
+    assert "48 s of audio" in capsys.readouterr().err  # both tapes
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(trained: Path, corpus: Path, tmp_path: Path) -> None:

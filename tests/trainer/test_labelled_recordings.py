@@ -1,7 +1,9 @@
 """Recordings with their calls, and folds of whole tapes."""
 
+import itertools
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +13,10 @@ from hypothesis import strategies as st
 
 from hum_shared.errors import InputError
 from hum_shared.index import write_index
+from hum_shared.intervals import as_intervals
 from hum_trainer.indexing import index_corpus
 from hum_trainer.labelled_recordings import (
+    LabelledRecording,
     calls_per_tape,
     inside_calls,
     plan_folds,
@@ -126,6 +130,32 @@ def test_one_tape_is_split_into_blocks_that_cut_no_call(tmp_path):
         assert sum(len(part.calls) for part in (*fold.train, *fold.val)) == 40
         for part in (*fold.train, *fold.val):
             assert np.all((part.calls[:, 0] >= part.start_s) & (part.calls[:, 1] <= part.end_s))
+
+
+def _recording(name, dur_s, *calls):
+    times = as_intervals(calls)
+    return LabelledRecording(name, Path(name), "t.wav", dur_s, 8000, "d", times, (None,) * len(times))
+
+
+@pytest.mark.parametrize(
+    "recordings",
+    [
+        [_recording("calls in the first and the third quarter", 40.0, (1, 2), (21, 22))],
+        [_recording("all calls at the beginning", 600.0, (1, 2), (3, 4), (5, 6))],
+        [_recording("one", 10.0, (1, 2)), _recording("none", 10.0), _recording("another", 10.0, (1, 2))],
+    ],
+    ids=lambda recordings: recordings[0].name,
+)
+def test_every_stretch_of_one_tape_validates_one_network(recordings):
+    folds = plan_folds(recordings, 4, seed=0)
+    assert len(folds) >= 2
+    assert all(
+        len(np.concatenate([part.calls for part in parts])) for fold in folds for parts in (fold.train, fold.val)
+    )
+    for recording in recordings:
+        spans = sorted((p.start_s, p.end_s) for fold in folds for p in fold.val if p.recording is recording)
+        assert (spans[0][0], spans[-1][1]) == (0.0, recording.dur_s)
+        assert all(before[1] == after[0] for before, after in itertools.pairwise(spans))
 
 
 def test_one_call_cannot_be_split(tmp_path):

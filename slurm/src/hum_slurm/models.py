@@ -85,21 +85,24 @@ def _known_model(workspace: Workspace, name: str, file: str) -> KnownModel:
     cfg_path, card_path = workspace.training_cfg(name), path.with_name(CARD_FILE)
     # The training cfg goes first: the model that lies there may be about to be trained anew by it.
     truth: str | None = None
+    min_max_norm: bool | None = None
+    torchscript = is_torchscript(path)
     if cfg_path.is_file():
         cfg = read_cfg(cfg_path, TrainingCfg)
         truth = cfg.corpus_index if cfg.recipe == "frames" else None  # the other recipes score no tapes
-        torchscript = is_torchscript(path) if path.is_file() else cfg.jit_save
+        min_max_norm = cfg.normalisation_used == "min_max"
+        torchscript = torchscript if path.is_file() else cfg.jit_save
         if cfg.recipe == "frames":
             return KnownModel(name, file, None, None, torchscript=False, corpus_index=truth, dense=True)
         if "sequence_len" not in cfg.left_to_data:
-            return KnownModel(name, file, cfg.sequence_len, cfg.min_max_norm, torchscript, truth)
+            return KnownModel(name, file, cfg.sequence_len, min_max_norm, torchscript, truth)
     options = _card_options(card_path) if card_path.is_file() else {}
     return KnownModel(
         name,
         file,
         options.get("sequence_len_ms"),
-        options.get("min_max_norm"),
-        is_torchscript(path),
+        options.get("min_max_norm") if min_max_norm is None else min_max_norm,
+        torchscript,
         truth,
         dense="background_s" in options and "sequence_len_ms" not in options,
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from hum_shared.model.dense import DenseNetwork, dilations_for
+from hum_shared.model.dense import DenseNetwork, dilations_for, folded
 from hum_shared.model.frame_scoring import FrameScorer
 from hum_shared.model.front_end import DataOpts
 
@@ -71,3 +71,15 @@ def test_dilations_reach_the_context(context: float) -> None:
         members=1, n_freq_bins=8, channels=(2, 2, 2, 2), width=2, dilations=dilations_for(context), num_classes=2
     )
     assert net.reach >= context / 2
+
+
+def test_folding_leaves_the_numbers_and_the_network_alone() -> None:
+    net = network(members=2)
+    rows = torch.randn(1, 60, 16)
+    with torch.no_grad():
+        before = net(rows)
+        plain = folded(net)
+        assert torch.allclose(plain(rows), before, atol=1e-5)
+        assert torch.equal(net(rows), before)
+    assert not any(isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) for module in plain.modules())
+    assert plain.reach == net.reach

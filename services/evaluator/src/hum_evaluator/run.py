@@ -31,6 +31,7 @@ from hum_shared.index import (
 from hum_shared.layout import TABLE_SUFFIX, Workspace, table_file
 from hum_shared.progress import track
 from hum_shared.provenance import collect, utc_now
+from hum_shared.scores import read_score_meta
 from hum_shared.selections import Selection, write_selections
 from hum_shared.stopping import StopRequest
 
@@ -114,7 +115,7 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
         index_file.unlink(missing_ok=True)
         recordings: list[RecordingInfo] = []
         entries: list[PredictionEntry] = []
-        notes: list[str] = []
+        notes = [] if cfg.decoder_file is None else _tuned_on_others(workspace.resolve(cfg.decoder_file), sources)
         for source in sources:
             if stop is not None:
                 stop.check("this evaluation has no index yet")
@@ -211,6 +212,15 @@ def _decoder_settings(cfg: EvaluationCfg, workspace: Workspace, cfg_file: Path) 
             "the key to decode with the settings that stand in the cfg."
         )
     return cfg.decoding(read_decoder_file(path), str(cfg_file))
+
+
+def _tuned_on_others(decoder_file: Path, sources: Sequence[Source]) -> list[str]:
+    """Return a note where a decoder file was tuned on scores of other models than those that are decoded."""
+    tuned = set(read_decoder_file(decoder_file).tuned_on.get("models") or [])
+    models = {read_score_meta(source.path).model_sha256 for source in sources if not source.is_log}
+    if not tuned or models <= tuned:
+        return []
+    return [f"{decoder_file} was tuned on scores of another model than these. Run hum-evaluator tune again."]
 
 
 def _index(

@@ -118,6 +118,8 @@ def tune(
                 stop.check("nothing was written")
             found[name] = tune_union(material) if name == "union" else tune_decoder(name, material, temperature)
             progress.advance(1, f"{name}: mean F1 {np.mean(found[name].plateau.f1):.3f}")
+        if not any(np.any(one.plateau.f1) for one in found.values()):
+            warnings.append("no setting finds a single call: these scores do not tell calls from the rest")
         models = sorted({read_score_meta(source.path).model_sha256 for source in sources if not source.is_log})
         content = DecoderFile(
             best=_best(found),

@@ -117,7 +117,7 @@ def tune_decoder(decoder: DecoderName, material: Material, temperature: float) -
 
 
 def tune_union(material: Material) -> Tuned:
-    """Return the best threshold of `union`; see :func:`tune_decoder`."""
+    """Return the best threshold of `union`, of equal ones that nearest to 0.5; see :func:`tune_decoder`."""
     thresholds = (*(round(step * 0.05, 2) for step in range(1, 20)), 0.97, 0.99, 0.995)
     true = np.bincount(material.call_fold, minlength=material.n_folds)
     predicted = np.zeros((len(thresholds), material.n_folds), dtype=np.int64)
@@ -137,12 +137,14 @@ def tune_union(material: Material) -> Tuned:
     def chosen(folds: NDArray[np.bool_]) -> tuple[int, Floats]:
         f1 = _f1(met[:, :, folds].sum(axis=2), predicted[:, folds].sum(axis=1)[:, np.newaxis], true[folds].sum())
         flat = _neighbourhood(f1.mean(axis=1), 1)
-        return int(np.argmax(flat)), f1
+        good = flat >= flat.max() - 1e-9
+        return int(np.argmin(np.where(good, np.abs(np.array(thresholds) - 0.5), np.inf))), f1
 
     every = np.ones(material.n_folds, dtype=bool)
     best, f1 = chosen(every)
     means = f1.mean(axis=1)
-    plateau = Plateau(thresholds[best], thresholds[best], thresholds[best], tuple(map(float, f1[best])))
+    odds = float(np.log(thresholds[best] / (1 - thresholds[best])))
+    plateau = Plateau(odds, odds, odds, tuple(map(float, f1[best])))
     left_out = None
     if material.n_folds > 1:
         picks = [(fold, chosen(np.arange(material.n_folds) != fold)[0]) for fold in range(material.n_folds)]

@@ -229,7 +229,7 @@ def _scores_of(run: Path, scores: Path) -> Path:
 
 
 def _eval_cfg(run: Path) -> Path:
-    return Benchmark(run.parents[2]).cfg(run.parent.name, run.name, "eval")
+    return Benchmark(run.absolute().parent.parent.parent).cfg(run.parent.name, run.name, "eval")
 
 
 def _track_of(table: RunTable, recording: str) -> Path | None:

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from hum_shared.config.training import TrainingCfg
 from hum_shared.decoders import Windows
 from hum_shared.model.dense import DenseNetwork, dilations_for
 from hum_shared.model.device import autocast
@@ -21,6 +20,7 @@ from hum_trainer.corpus_task import CLASSES, CorpusTask
 from hum_trainer.event_loop import Negative
 from hum_trainer.event_measures import EventOutcome, ScoredStretch, event_outcome
 from hum_trainer.frame_chunks import Spectrograms
+from hum_trainer.front_end_options import data_opts
 from hum_trainer.labelled_recordings import Stretch
 from hum_trainer.run_state import device_and_precision
 
@@ -49,26 +49,11 @@ class FrameTask:
         return self.opts.hop_length / self.opts.sr
 
 
-def frames_data_opts(cfg: TrainingCfg) -> DataOpts:
-    """Return the front-end settings of a completed cfg as the model file holds them."""
-    return DataOpts(
-        sr=cfg.sr,
-        n_fft=cfg.n_fft,
-        hop_length=cfg.hop_length,
-        n_freq_bins=cfg.n_freq_bins,
-        fmin=cfg.fmin,
-        fmax=cfg.fmax,
-        freq_compression=cfg.freq_compression,
-        normalisation="background",
-        background_s=cfg.background_s,
-    )
-
-
 def frame_task(task: CorpusTask) -> FrameTask:
     """Return what the networks of a task have in common."""
     cfg = task.cfg
     device, precision = device_and_precision(cfg)
-    opts = frames_data_opts(cfg)
+    opts = data_opts(cfg)
     hop_s = opts.hop_length / opts.sr
     durations_s, _ = durations_and_gaps([recording.calls for recording in task.recordings])
     context = (float(np.median(durations_s)) + CONTEXT_S) / hop_s

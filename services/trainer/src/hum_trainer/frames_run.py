@@ -35,12 +35,13 @@ from hum_trainer.event_summaries import EventSummaries
 from hum_trainer.frame_chunks import ChunkMaker, Chunks, draw_chunks
 from hum_trainer.frame_task import FrameTask, false_alarms_of, frame_probs, frame_task, outcome_of
 from hum_trainer.labelled_recordings import Fold
-from hum_trainer.out_of_tape import write_out_of_tape
+from hum_trainer.out_of_tape import has_out_of_tape, write_out_of_tape
 from hum_trainer.run_state import PACKAGES, RunFolders, is_complete, usable_checkpoint
 from hum_trainer.training_log import TrainingLog
 
 CHANNELS, WIDTH = (8, 16, 32, 48), 64
-FEWEST_CHUNKS = 256
+FEWEST_CHUNKS, CALLS_PER_CHUNK = 256, 2
+"""Chunks per epoch where the cfg says nothing: one for every two calls of the corpus, at least this many."""
 
 
 def run_frames(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = None) -> None:
@@ -60,10 +61,11 @@ def run_frames(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = No
     cfg, folders = task.cfg, task.folders
     for setting in task.from_data:
         say(f"{setting.key}={setting.value:.10g} ({setting.unit}): {setting.reason}")
-    n_chunks = cfg.examples_per_epoch or FEWEST_CHUNKS
+    n_calls = sum(len(recording.calls) for recording in task.recordings)
+    n_chunks = cfg.examples_per_epoch or max(FEWEST_CHUNKS, n_calls // CALLS_PER_CHUNK)
     total = cfg.max_train_epochs * n_chunks * len(task.folds)
     with track("train", cfg_path.parent.name, "chunks", total, progress_file) as progress:
-        if _all_finished(task) and is_complete(folders, task.settings_sha256, cfg):
+        if _all_finished(task) and _has_results(task):
             progress.message = "nothing to do: the model is up to date"
             say(f"{progress.message}: {folders.model}")
             return
@@ -78,7 +80,7 @@ def run_frames(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = No
         outcome = outcome_of(setup, [(network, fold.val) for network, fold in zip(members, task.folds, strict=True)])
         _write_model(setup, trainers, members, outcome)
         write_out_of_tape(
-            folders.models.parent / "out_of_tape",
+            _out_of_tape(folders),
             folders.model,
             setup.opts,
             task.recordings,
@@ -91,6 +93,18 @@ def run_frames(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = No
 
 def _checkpoint(folders: RunFolders, fold: int) -> Path:
     return folders.checkpoint.with_name(f"{folders.checkpoint.stem}_fold{fold}{folders.checkpoint.suffix}")
+
+
+def _out_of_tape(folders: RunFolders) -> Path:
+    return folders.models.parent / "out_of_tape"
+
+
+def _has_results(task: CorpusTask) -> bool:
+    """Whether model, card and score tracks are there and belong together."""
+    folders = task.folders
+    return is_complete(folders, task.settings_sha256, task.cfg) and has_out_of_tape(
+        _out_of_tape(folders), folders.model, task.recordings
+    )
 
 
 def _all_finished(task: CorpusTask) -> bool:

@@ -219,7 +219,8 @@ def plan_folds(recordings: Sequence[LabelledRecording], n_folds: int, seed: int)
     recordings
         At least one with a call.
     n_folds
-        At least 2; fewer come back where there are fewer tapes, or fewer blocks with calls.
+        At least 2; fewer come back where there are fewer tapes, or fewer blocks with calls. Every stretch is in
+        the `val` of exactly one.
 
     Raises
     ------
@@ -237,17 +238,23 @@ def plan_folds(recordings: Sequence[LabelledRecording], n_folds: int, seed: int)
             )
             for val in by_tape
         ]
-    blocks = [block for recording in recordings for block in _blocks(recording, n_folds)]
-    folds = []
-    for number in range(n_folds):
-        train = tuple(part for block, part in blocks if block != number)
-        val = tuple(part for block, part in blocks if block == number)
-        if any(len(part.calls) for part in train) and any(len(part.calls) for part in val):
-            folds.append(Fold("block", train, val))
-    if not folds:
+    blocks = _blocks_of_time(recordings, n_folds)
+    if len(_numbers_with_calls(blocks)) < 2:  # all calls lie close together
+        blocks = _blocks_of_calls(recordings, n_folds)
+    numbers = _numbers_with_calls(blocks)
+    if len(numbers) < 2:
         n_calls = sum(len(recording.calls) for recording in recordings)
         raise InputError(f"{n_calls} calls on one tape cannot be split into training and validation. Label more.")
-    return folds
+    # A block without calls validates with the next one that has some: every stretch is in the val of one fold.
+    owned = [(min((n for n in numbers if n >= number), default=numbers[-1]), part) for number, part in blocks]
+    return [
+        Fold(
+            "block",
+            train=tuple(part for owner, part in owned if owner != number),
+            val=tuple(part for owner, part in owned if owner == number),
+        )
+        for number in numbers
+    ]
 
 
 def _paths(root: Path, index: CorpusIndex, source: str) -> dict[str, Path]:
@@ -274,17 +281,35 @@ def _paths(root: Path, index: CorpusIndex, source: str) -> dict[str, Path]:
     return paths
 
 
-def _blocks(recording: LabelledRecording, n_blocks: int) -> list[tuple[int, Stretch]]:
-    """Cut a recording into contiguous blocks of about equal length, never through a call; (number, block)."""
-    busy = merged(recording.calls)
-    cuts = [0.0]
-    for wanted in np.linspace(0, recording.dur_s, n_blocks + 1)[1:-1].tolist():
-        inside = busy[(busy[:, 0] < wanted) & (busy[:, 1] > wanted)]
-        nearest = min(inside.ravel().tolist(), key=lambda edge: abs(edge - wanted), default=wanted)
-        cuts.append(max(cuts[-1], nearest))
-    cuts.append(recording.dur_s)
-    return [
-        (number, Stretch(recording, start_s, end_s))
-        for number, (start_s, end_s) in enumerate(itertools.pairwise(cuts))
-        if end_s > start_s
-    ]
+def _numbers_with_calls(blocks: Sequence[tuple[int, Stretch]]) -> list[int]:
+    return sorted({number for number, part in blocks if len(part.calls)})
+
+
+def _blocks_of_time(recordings: Sequence[LabelledRecording], n_blocks: int) -> list[tuple[int, Stretch]]:
+    """Cut recordings into contiguous blocks of about equal length, never through a call; (number, block)."""
+    blocks = []
+    for recording in recordings:
+        busy = merged(recording.calls)
+        cuts = [0.0]
+        for wanted in np.linspace(0, recording.dur_s, n_blocks + 1)[1:-1].tolist():
+            inside = busy[(busy[:, 0] < wanted) & (busy[:, 1] > wanted)]
+            nearest = min(inside.ravel().tolist(), key=lambda edge: abs(edge - wanted), default=wanted)
+            cuts.append(max(cuts[-1], nearest))
+        blocks += list(enumerate(_between(recording, cuts)))
+    return [(number, part) for number, part in blocks if part.end_s > part.start_s]
+
+
+def _blocks_of_calls(recordings: Sequence[LabelledRecording], n_blocks: int) -> list[tuple[int, Stretch]]:
+    """Cut recordings between calls into blocks with about as many calls each; (number, block)."""
+    parts = []
+    for recording in recordings:
+        busy = merged(recording.calls)
+        shares = {round(len(busy) * number / n_blocks) for number in range(1, n_blocks)} - {0, len(busy)}
+        cuts = [0.0, *(float(busy[row - 1, 1] + busy[row, 0]) / 2 for row in sorted(shares))]
+        parts += _between(recording, cuts)
+    numbers = np.cumsum([len(part.calls) > 0 for part in parts]) % n_blocks
+    return list(zip(numbers.tolist(), parts, strict=True))
+
+
+def _between(recording: LabelledRecording, cuts: Sequence[float]) -> list[Stretch]:
+    return [Stretch(recording, *edges) for edges in itertools.pairwise([*cuts, recording.dur_s])]

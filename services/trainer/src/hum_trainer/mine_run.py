@@ -90,7 +90,7 @@ def _false_alarms(task: CorpusTask, stop: StopRequest, on_stretch: Callable[[Str
         on_stretch(part)
         return windows
 
-    negatives = mining.mine(task.fold.train, score, min_gap_s=task.min_gap_s, min_duration_s=task.min_duration_s)
+    negatives = mining.mine(stretches, score, min_gap_s=task.min_gap_s, min_duration_s=task.min_duration_s)
     return as_round(model.sha256, negatives, stretches)
 
 

@@ -16,7 +16,7 @@ from hum_shared.config.cfg import read_cfg
 from hum_shared.config.training import ClipsCfg, TrainingCfg
 from hum_shared.files import sha256_file, sha256_json
 from hum_shared.model.device import describe
-from hum_shared.model.front_end import DataOpts, FrontEnd
+from hum_shared.model.front_end import FrontEnd
 from hum_shared.model.model_file import save_model
 from hum_shared.model.model_parts import classifier_opts, encoder_opts
 from hum_shared.model.network import build_network
@@ -25,6 +25,7 @@ from hum_shared.progress import track
 from hum_shared.stopping import StopRequest
 from hum_trainer.batches import HIGHEST_PITCH_SOURCE, BatchMaker
 from hum_trainer.clips import PARTS, Clip, Part, class_indices, clips_digest, read_noise, read_part, tape_of
+from hum_trainer.front_end_options import data_opts
 from hum_trainer.loop import Trainer
 from hum_trainer.measures import Outcome
 from hum_trainer.run_state import (
@@ -123,22 +124,6 @@ def run_training(cfg_path: Path, progress_file: Path | None = None) -> None:
         measures = parts["test"].measures()
         progress.message = f"best epoch {trainer.best_epoch}, test accuracy {measures['accuracy']:.3f}"
         log.say(f"{progress.message}, F1 {measures['f1']:.3f}: {model_path}")
-
-
-def data_opts(cfg: TrainingCfg) -> DataOpts:
-    """Return the front-end settings of a cfg as the model file holds them."""
-    return DataOpts(
-        sr=cfg.sr,
-        n_fft=cfg.n_fft,
-        hop_length=cfg.hop_length,
-        n_freq_bins=cfg.n_freq_bins,
-        fmin=cfg.fmin,
-        fmax=cfg.fmax,
-        freq_compression=cfg.freq_compression,
-        min_max_norm=cfg.min_max_norm,
-        sequence_len_ms=cfg.sequence_len,
-        training_window="audio",
-    )
 
 
 def _prepare(

@@ -19,25 +19,6 @@ from hum_shared.model.scoring import WindowScorer, score_recording
 from hum_trainer.corpus_task import CLASSES
 
 
-def windows_data_opts(cfg: TrainingCfg) -> DataOpts:
-    """Return the front-end settings of a completed cfg as the model file holds them."""
-    normalisation = cfg.normalisation_used
-    return DataOpts(
-        sr=cfg.sr,
-        n_fft=cfg.n_fft,
-        hop_length=cfg.hop_length,
-        n_freq_bins=cfg.n_freq_bins,
-        fmin=cfg.fmin,
-        fmax=cfg.fmax,
-        freq_compression=cfg.freq_compression,
-        min_max_norm=normalisation == "min_max",
-        sequence_len_ms=cfg.sequence_len,
-        training_window="audio",
-        normalisation="background" if normalisation == "background" else None,
-        background_s=cfg.background_s if normalisation == "background" else None,
-    )
-
-
 def window_samples(cfg: TrainingCfg) -> int:
     """Return how many samples a window has, rounded as the predictor's grid rounds it."""
     return math.ceil(cfg.sequence_len / 1000 * cfg.sr)

@@ -31,6 +31,7 @@ from hum_trainer.corpus_task import CLASSES, CorpusTask, read_corpus_task
 from hum_trainer.event_loop import EventTrainer, Negative
 from hum_trainer.event_measures import EventOutcome, ScoredStretch, event_outcome
 from hum_trainer.event_summaries import EventSummaries
+from hum_trainer.front_end_options import data_opts
 from hum_trainer.labelled_recordings import Stretch
 from hum_trainer.recording_audio import AudioOf
 from hum_trainer.run_state import PACKAGES, device_and_precision, is_complete, usable_checkpoint
@@ -43,7 +44,7 @@ from hum_trainer.window_inputs import (
     varied_inputs,
 )
 from hum_trainer.window_sampling import SampledWindows, WindowSampler
-from hum_trainer.window_scoring import StretchScorer, window_samples, windows_data_opts
+from hum_trainer.window_scoring import StretchScorer, window_samples
 
 EXAMPLES_PER_CALL = 4
 FEWEST_EXAMPLES = 256
@@ -134,7 +135,7 @@ def _trainer(
     precision: str,
 ) -> EventTrainer:
     cfg = task.cfg
-    opts = windows_data_opts(cfg)
+    opts = data_opts(cfg)
     front_end = FrontEnd(opts, min_max_norm=bool(opts.min_max_norm)).to(device).eval()
     cutter = _cutter(task.fold.train, audio, front_end, window_samples(cfg))
     torch.manual_seed(cfg.seed)  # the network's first weights
@@ -226,7 +227,7 @@ class EpochWindows:
 
 
 def _write_model(task: CorpusTask, trainer: EventTrainer, network: Network, outcome: EventOutcome) -> None:
-    cfg, folders, opts = task.cfg, task.folders, windows_data_opts(task.cfg)
+    cfg, folders, opts = task.cfg, task.folders, data_opts(task.cfg)
     network = network.cpu().eval()
     if cfg.jit_save:
         frames = _cutter([], AudioOf(cfg.sr, None), FrontEnd(opts, min_max_norm=False), window_samples(cfg)).frames

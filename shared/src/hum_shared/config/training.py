@@ -99,7 +99,10 @@ class TrainingCfg(ClipsCfg):
     n_folds: int = Field(4, ge=2, description="parts that tapes are dealt into; one of them validates")
     fold: int = Field(0, ge=0, description="which part validates, from 0; counted around where tapes are fewer")
     examples_per_epoch: int | None = Field(
-        None, ge=2, description="windows or chunks per epoch; unset: 4 per call on the training tapes, at least 256"
+        None,
+        ge=2,
+        description="windows or chunks per epoch; unset: 4 windows per call on the training tapes, or a chunk "
+        "for every two calls of the corpus; at least 256",
     )
     score_hop: int | None = Field(
         None, ge=1, description="step between windows when tapes are scored in training, ms; unset: from the data"
@@ -146,6 +149,14 @@ class TrainingCfg(ClipsCfg):
                 f"normalisation {self.normalisation} does not go with recipe clips and "
                 f"min_max_norm={str(self.min_max_norm).lower()}; leave it out, or choose another recipe",
             )
+        if self.recipe == "frames" and self.normalisation_used != "background":
+            raise broken_rule(
+                "normalisation",
+                f"normalisation {self.normalisation} does not go with recipe frames, which scores no windows; leave it "
+                "out, or use background",
+            )
+        if self.recipe == "frames" and self.jit_save:
+            raise broken_rule("jit_save", "jit_save=true: there is no TorchScript form of dense networks. Leave it out")
         if self.recipe != "clips" and self.augmentation and self.freq_compression == "mfcc":
             raise broken_rule(
                 "freq_compression",

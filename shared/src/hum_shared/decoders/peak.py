@@ -30,7 +30,8 @@ def peaks(curve: Curve, share: float) -> Candidates:
     rows = np.flatnonzero(np.append(True, np.diff(score) != 0))  # the first of equal neighbours
     value = score[rows]
     inner = value[1:-1]
-    tops = np.flatnonzero((inner > value[:-2]) & (inner > value[2:]) & (inner >= FAINTEST)) + 1
+    # Faint tops are no candidates but bound others: what lies beyond them belongs to nobody else.
+    tops = np.flatnonzero((inner > value[:-2]) & (inner > value[2:])) + 1
     if len(tops) == 0:
         nothing = np.empty(0)
         return Candidates(nothing, nothing, nothing, nothing, nothing)
@@ -56,13 +57,14 @@ def peaks(curve: Curve, share: float) -> Candidates:
     last = np.maximum.reduceat(np.where(high, index, -1), begin)
     total = np.add.reduceat(np.where(high, curve.counting, 0.0), begin)
     count = np.add.reduceat(high.astype(np.float64), begin)
-    return Candidates(
+    found = Candidates(
         left_crossing(curve, first, level),
         right_crossing(curve, last, level),
         np.maximum.reduceat(curve.counting, begin),
         total / count,
         count,
     )
+    return found[group_height >= FAINTEST]
 
 
 def _lowest_rows(score: np.ndarray[tuple[int], np.dtype[np.float64]], first: Integers, stop: Integers) -> Integers:

@@ -7,11 +7,13 @@ ensemble share nothing but the input; their logits are averaged.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 _STEM_REACH = 4  # frames on either side that the four 3×3 convolutions see
 
@@ -113,6 +115,17 @@ class DenseNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, T, F) to logits (N, T, classes)."""
         return torch.stack([member(x) for member in self.members]).mean(dim=0)
+
+
+def folded(network: DenseNetwork) -> DenseNetwork:
+    """Return a copy for scoring, batch normalisation folded into the convolutions before it: the same but faster."""
+    out = copy.deepcopy(network).eval()
+    for block in [module for module in out.modules() if isinstance(module, nn.Sequential)]:
+        for index in range(len(block) - 1):
+            layer, norm = block[index], block[index + 1]
+            if isinstance(layer, nn.Conv1d | nn.Conv2d) and isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+                block[index], block[index + 1] = fuse_conv_bn_eval(layer, norm), nn.Identity()
+    return out
 
 
 def dilations_for(context_frames: float) -> list[int]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hum_shared.errors import MachineError
 from hum_shared.grid import FrameGrid
-from hum_shared.model.dense import DenseNetwork
+from hum_shared.model.dense import DenseNetwork, folded
 from hum_shared.model.device import autocast
 from hum_shared.model.front_end import DataOpts
 from hum_shared.model.scoring import ScoredRows, in_threads
@@ -48,7 +48,7 @@ class FrameScorer:
         self.device, self.precision = device, precision
         self.threads = threads if device.type == "cpu" else 1
         self.chunk = chunk or (_CUDA_CHUNK if device.type == "cuda" else _CPU_CHUNK)
-        self.network = network.to(device).eval()
+        self.network = folded(network).to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         self.stream = SpectrogramStream(data_opts)
 

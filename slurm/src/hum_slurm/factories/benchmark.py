@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hum_shared.config.cfg import validate
@@ -78,6 +78,7 @@ def plan_benchmark(
     cfgs = {model.name: _fitting(model, variants, variants_path, plan) for model in models}
     input_file = context.value(recordings, plan)
     tracks: dict[str, list[Task]] = {}
+    decoded: set[Path] = set()
     for model in models:
         seen: set[str] = set()
         tasks: list[Task] = []
@@ -87,6 +88,7 @@ def plan_benchmark(
             scores = benchmark.scores(model.name, scored.sequence_ms, scored.hop_ms)
             prediction = _prediction_cfg(context, plan, benchmark, model, variant, scores, input_file)
             read = out_of_tape if (out_of_tape := _out_of_tape(context, model, corpus, predict_in)) else scores
+            decoded.add(read)
             evaluation = _evaluation_cfg(context, plan, benchmark, model, variant, read, variants_path)
             cfg_path = benchmark.cfg(model.name, variant.tag, "predict")
             plan.add_cfg(cfg_path, prediction)
@@ -112,7 +114,7 @@ def plan_benchmark(
     planned = {(model, variant.tag) for model, fitting in cfgs.items() for variant in fitting}
     for model_name, tag in sorted(set(benchmark_runs(benchmark)) - planned):
         plan.warn(f"{benchmark.cfg_root / model_name / tag}: not of these models and variants; kept, and evaluated too")
-    _plan_ground_truth_stages(context, plan, benchmark, corpus, recordings)
+    _plan_ground_truth_stages(context, plan, benchmark, corpus, recordings, decoded)
     plan_tune(context, plan, benchmark, models)
     option = [] if set_name is None else ["--set", set_name]
     if tracks:
@@ -141,8 +143,9 @@ def _fitting(model: KnownModel, variants: Sequence[BenchmarkVariant], path: Path
         return list(variants)
     if model.sequence_ms is None:
         plan.warn(
-            f"{model.name}: neither a training cfg nor a model card says how it was trained; taken: the variants' "
-            f"windows, min_max_norm=false. Else put its cfg at TRAINING/cfg/{model.name}/alpaca_server.cfg."
+            f"{model.name}: neither a training cfg nor a model card names its window; taken: the variants' windows, "
+            f"min_max_norm={str(bool(model.min_max_norm)).lower()}. Else set sequence_len in "
+            f"TRAINING/cfg/{model.name}/alpaca_server.cfg."
         )
         return list(variants)
     fitting = [variant for variant in variants if variant.sequence_ms == model.sequence_ms]
@@ -226,15 +229,19 @@ def _track_tasks(
 
 
 def _plan_ground_truth_stages(
-    context: Context, plan: Plan, benchmark: Benchmark, corpus: Path, recordings: Path
+    context: Context, plan: Plan, benchmark: Benchmark, corpus: Path, recordings: Path, decoded: Iterable[Path]
 ) -> None:
-    """Plan `compare` and `rf-train`: one task each, both against the corpus' index."""
+    """Plan `compare` and `rf-train`: one task each, both against the corpus' index.
+
+    Tasks in a container see their inputs alone: so these name the folders of cards, cfgs and `decoded` score tracks.
+    """
     index = corpus / CORPUS_INDEX
     if not index.is_file():
         plan.warn(f"{index}: not there yet; compare and rf-train need it (hum-trainer index-corpus {corpus})")
     truth, runs = context.value(index, plan), context.value(benchmark.runs, plan)
     metrics, per_tape = context.value(benchmark.metrics, plan), context.value(benchmark.metrics_per_tape, plan)
     prefix = task_prefix(context, benchmark)
+    forest = context.value(context.given(None, context.settings.rf_model) or context.workspace.forest, plan)
     compare = Task(
         f"{prefix}compare",
         command=[
@@ -249,20 +256,20 @@ def _plan_ground_truth_stages(
             "--per-tape-out",
             per_tape,
         ],
-        inputs=[truth, runs],
+        inputs=[truth, runs, context.value(context.workspace.models_root, plan), forest],
         outputs=[metrics, per_tape],
     )
     plan_arrays(plan, context, stage("compare"), benchmark.jobs, {"compare.batch": [compare]})
-    forest = context.value(context.given(None, context.settings.rf_model) or context.workspace.forest, plan)
     audio = context.value(recordings_folder(recordings), plan)
-    scores = context.value(benchmark.scores_root, plan)
+    cfgs, scores = context.value(benchmark.cfg_root, plan), context.value(benchmark.scores_root, plan)
+    elsewhere = {folder for folder in decoded if not folder.is_relative_to(benchmark.scores_root)}
     train = Task(
         f"{prefix}forest",
         command=[
             *("hum-rf-filter", "train", "--runs", runs, "--gt", truth),
             *("--audio-dir", audio, "--scores", scores, "--out", forest),
         ],
-        inputs=[truth, runs, scores, audio],
+        inputs=[truth, runs, cfgs, scores, *(context.value(folder, plan) for folder in sorted(elsewhere)), audio],
         outputs=[forest],
     )
     plan_arrays(plan, context, stage("rf-train"), benchmark.jobs, {"rf_train.batch": [train]})

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hum_shared.config.decoding import DECODER_FILE, read_decoder_file
+from hum_shared.config.decoding import DECODER_FILE, DecoderFile, read_decoder_file
 from hum_shared.config.variants import BenchmarkVariant
+from hum_shared.files import sha256_file
 from hum_shared.layout import Benchmark
 from hum_slurm.arrays import Task, plan_arrays
 from hum_slurm.context import Context, task_prefix
@@ -19,8 +20,8 @@ from hum_slurm.stages import stage
 def tuned_values(context: Context, plan: Plan, model: KnownModel, variant: BenchmarkVariant) -> dict[str, Any]:
     """Return the keys of `eval.cfg` that tuning decides for a variant; none for `union`, which has but a threshold.
 
-    Where a `decoder.json` lies beside the model its values are returned; where one is still to come, its path, so
-    that a whole chain can be written before its first job runs.
+    Where a `decoder.json` lies beside the model its values are returned; where one is still to come, or the model was
+    trained anew since, its path, so that a whole chain can be written before its first job runs.
 
     Raises
     ------
@@ -31,12 +32,23 @@ def tuned_values(context: Context, plan: Plan, model: KnownModel, variant: Bench
         return {}
     path = decoder_file(context, model)
     if path.is_file():
-        settings = read_decoder_file(path).settings(variant.decoder)
+        tuned = read_decoder_file(path)
+        if _is_of_another_model(tuned, context.workspace.resolve(model.file)):
+            plan.warn(f"{path}: was tuned on scores of another model than the one beside it. Run the stage tune again.")
+            if model.corpus_index is not None:  # the stage does, before decoding begins
+                return {"decoder_file": context.value(path, plan)}
+        settings = tuned.settings(variant.decoder)
         if settings is None:
             plan.warn(f"{path}: holds no settings of decoder {variant.decoder}; its defaults hold")
             return {}
         return settings.model_dump(exclude_unset=True, exclude={"decoder", "threshold"})
     return {} if model.corpus_index is None else {"decoder_file": context.value(path, plan)}
+
+
+def _is_of_another_model(tuned: DecoderFile, model: Path) -> bool:
+    """Whether a decoder file says which models' scores it was tuned on, and the model that lies there is none."""
+    models = tuned.tuned_on.get("models") or []
+    return len(models) > 0 and model.is_file() and sha256_file(model) not in models
 
 
 def plan_tune(context: Context, plan: Plan, benchmark: Benchmark, models: Sequence[KnownModel]) -> None:
