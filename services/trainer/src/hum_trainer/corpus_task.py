@@ -20,6 +20,9 @@ from hum_trainer.suggestion import Suggested, complete, decoding_limits
 
 CLASSES = {"noise": 0, "target": 1}
 
+RECIPE_VERSION = 1
+"""Part of what a checkpoint belongs to; raised when networks or examples change without a setting that says so."""
+
 _FREE_TO_CHANGE = frozenset(
     {"cache_dir", "num_workers", "log_dir", "summary_dir", "device", "no_cuda", "debug", "start_from_scratch"}
     | {"model_dir", "checkpoint_dir", "data_dir", "corpus_index", "noise_dir"}
@@ -175,7 +178,7 @@ def read_corpus_task(cfg: TrainingCfg, cfg_path: Path) -> CorpusTask:
         min_gap_s=min_gap_s,
         min_duration_s=min_duration_s,
         data_sha256=data_sha256,
-        settings_sha256=sha256_json([settings, data_sha256]),
+        settings_sha256=sha256_json([RECIPE_VERSION, settings, data_sha256]),
     )
 
 
