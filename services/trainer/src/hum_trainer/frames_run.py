@@ -71,8 +71,9 @@ def run_frames(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = No
             return
         log = TrainingLog(folders.logs, details=cfg.debug)
         setup = frame_task(task)
+        unseen = "tapes" if task.fold.kind == "tape" else "stretches of the same tape"
         log.say(
-            f"{len(task.folds)} networks, each judged on tapes that it has not seen (split by {task.fold.kind}); "
+            f"{len(task.folds)} networks, each judged on {unseen} that it has not seen; "
             f"{describe(setup.device, setup.precision)}"
         )
         trainers = [_train(setup, number, n_chunks, stop, progress, log) for number in range(len(task.folds))]
@@ -87,7 +88,7 @@ def run_frames(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = No
             [(part, frame_probs(setup, network, part)) for network, fold in zip(members, task.folds, strict=True)
              for part in fold.val],
         )  # fmt: skip
-        progress.message = f"event F1 {outcome.f1:.3f} on tapes that the networks had not seen"
+        progress.message = f"event F1 {outcome.f1:.3f} on {unseen} that the networks had not seen"
         log.say(f"{progress.message}: {folders.model}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ from hum_shared import provenance
 from hum_shared.card import ModelCard, write_card
 from hum_shared.command import say
 from hum_shared.config.training import TrainingCfg
-from hum_shared.decoders import Windows
 from hum_shared.errors import InputError
 from hum_shared.files import sha256_file
 from hum_shared.model.device import autocast, describe
@@ -48,8 +47,6 @@ from hum_trainer.window_scoring import StretchScorer, window_samples
 
 EXAMPLES_PER_CALL = 4
 FEWEST_EXAMPLES = 256
-
-ScoreStretch = Callable[[Stretch], Windows]
 
 
 def run_windows(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = None) -> None:
