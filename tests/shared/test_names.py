@@ -38,7 +38,7 @@ def test_hum_round_trip(clip: str, start_ms: int, length_ms: int, quality: int) 
     hum = names.HumName(clip, start_ms / 1000, (start_ms + length_ms) / 1000, quality)
     name = names.format_hum(hum)
     assert names.parse_hum(name) == hum
-    assert names.is_canonical_hum(name)
+    assert names.canonical_hum(name) == name
 
 
 @given(
@@ -116,7 +116,22 @@ def test_animal_and_year(name: str, animal: str, year: str) -> None:
 )
 def test_known_variants_of_a_hum_are_read(name: str, expected: names.HumName) -> None:
     assert names.parse_hum(name) == expected
-    assert names.is_canonical_hum(name) == (names.format_hum(expected) == name)
+    assert names.canonical_hum(name) == names.format_hum(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "canonical"),
+    [
+        ("a_cut.flac_0_9.flac_1_2Q3.FLAC", "a_cut.flac_0_9.flac_1_2Q3.FLAC"),
+        ("a_cut.flac_0_9.flac_1.50_2_h_q3.flac", "a_cut.flac_0_9.flac_1.5_2Q3.flac"),
+    ],
+)
+def test_a_hum_keeps_the_suffix_of_its_format(name: str, canonical: str) -> None:
+    assert names.canonical_hum(name) == canonical
+
+
+def test_a_clip_keeps_the_suffix_of_its_format() -> None:
+    assert names.canonical_clip("B_20210304_101112.flac", 9) == "B_20210304_101112_cut.flac_0_9.flac"
 
 
 @pytest.mark.parametrize("appended", ["_checked", " (1)", "(2)", "_schön_v2 (3)"])

@@ -111,6 +111,14 @@ def test_a_hum_whose_clip_is_missing_is_named_left_out_and_kept_free_of_noise(tm
     assert [hums[0].start_s, hums[0].end_s] in busy_on_tapes(indexed.index)[hums[0].tape].tolist()
 
 
+def test_a_clip_that_was_converted_after_its_hums_were_cut_is_named(tmp_path):
+    (hum,) = make_corpus(tmp_path, tapes=["x.wav"], clips_per_tape=1, hums_per_clip=1)
+    clip = tmp_path / "labelled_recordings" / hum.clip
+    clip.rename(clip.with_suffix(".WAV"))
+    with pytest.raises(InputError, match=f"there is {clip.with_suffix('.WAV').name}"):
+        index_corpus(tmp_path)
+
+
 def test_a_hum_that_reaches_beyond_its_clip_is_named_and_kept(tmp_path):
     hums = make_corpus(tmp_path)
     hum_file(tmp_path, hums[0]).rename(tmp_path / "segmented" / f"{hums[0].clip}_9.8_10.2Q1.wav")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hum_shared.errors import InputError
-from hum_shared.names import is_canonical_hum, parse_hum, parse_recording
+from hum_shared.names import canonical_hum, parse_hum, parse_recording
 from hum_trainer.paddock import Paddock, compose_tape, synthesise, tape_names
 
 SMALL = Paddock(minutes_per_tape=0.5, clip_minutes=0.2, sample_rate=8000, hums_per_minute=12, seed=3)
@@ -39,7 +39,7 @@ def test_clips_and_hums_are_exact_parts_of_their_tape(tmp_path: Path) -> None:
     hums = sorted((corpus / "segmented").iterdir())
     assert len(hums) == n_hums > 0
     for path in hums:
-        assert is_canonical_hum(path.name)
+        assert canonical_hum(path.name) == path.name
         hum = parse_hum(path.name)
         clip = parse_recording(hum.clip)
         assert (corpus / "labelled_recordings" / hum.clip).is_file()

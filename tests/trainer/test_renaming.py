@@ -38,3 +38,20 @@ def test_two_files_for_one_name_are_both_named_and_nothing_is_renamed(tmp_path):
     assert copy in str(caught.value)
     assert hums[0].file_name in str(caught.value)
     assert sorted(tmp_path.rglob("*")) == files
+
+
+def test_an_interrupted_renaming_goes_on(tmp_path):
+    (hum,) = make_corpus(tmp_path, tapes=["x.wav"], clips_per_tape=1, hums_per_clip=1)
+    dated = "387_20201207_101530.flac"
+    (tmp_path / "labelled_recordings" / hum.clip).rename(tmp_path / "labelled_recordings" / dated)
+    (tmp_path / "raw_recordings" / "x.wav").rename(tmp_path / "raw_recordings" / dated)
+    name = f"{dated}_{hum.start_s}_{hum.end_s}_q1.flac"
+    (tmp_path / "segmented" / hum.file_name).rename(tmp_path / "segmented" / name)
+    while renames := plan_renames(tmp_path):
+        rename(renames[:1])
+    tape = "387_20201207_101530_cut.flac"
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")) == [
+        f"labelled_recordings/{tape}_0_10.flac",
+        f"raw_recordings/{tape}",
+        f"segmented/{tape}_0_10.flac_{hum.start_s:g}_{hum.end_s:g}Q1.flac",
+    ]

@@ -13,7 +13,7 @@ A *tape* is the raw recording's full name. Any other file name is a tape of its 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePath
 
@@ -161,7 +161,7 @@ def canonical_clip(name: str, dur_s: float) -> str:
 
     The known variant ``[<animal>_]<YYYYMMDD>_<HHMMSS>[ note].wav`` becomes the clip of a tape that starts with it,
     ``<animal>_<YYYYMMDD>_<HHMMSS>[ note]_cut.wav_0_<dur s>.wav``. A clip's name loses what is appended to it
-    (``_word``, `` (n)``). Every other name is returned as it is.
+    (``_word``, `` (n)``). Every other name is returned as it is. A suffix other than ``.wav`` stays what it is.
     """
     name = PurePath(name).name
     clip = _CLIP.fullmatch(name)
@@ -171,7 +171,9 @@ def canonical_clip(name: str, dur_s: float) -> str:
     if match is None:
         return name
     animal = match["animal"] or UNKNOWN_ANIMAL
-    return format_clip(f"{animal}_{match['date']}_{match['time']}{match['note'] or ''}_cut.wav", 0.0, dur_s)
+    suffix = PurePath(name).suffix
+    tape = f"{animal}_{match['date']}_{match['time']}{match['note'] or ''}_cut{suffix}"
+    return format_clip(tape, 0.0, dur_s).removesuffix(".wav") + suffix
 
 
 def parse_hum(name: str) -> HumName:
@@ -197,11 +199,26 @@ def format_hum(hum: HumName) -> str:
     return f"{hum.clip}_{format_seconds(hum.start_s)}_{format_seconds(hum.end_s)}Q{hum.quality}.wav"
 
 
-def is_canonical_hum(name: str) -> bool:
-    """Whether `name` is a hum's name without any of the known variations."""
+def canonical_hum(name: str, clip: str | None = None) -> str:
+    """Return the grammar's name of a cut-out hum; a suffix other than ``.wav`` stays what it is.
+
+    Parameters
+    ----------
+    clip
+        Full file name of its clip, where that is another one than `name` says.
+
+    Raises
+    ------
+    NameFormatError
+        When the name is no hum's.
+    """
     name = PurePath(name).name
-    match = re.fullmatch(rf".+(?i:{_SUFFIX})_{_SECONDS}_{_SECONDS}Q[0-9]\.wav", name, re.S)
-    return match is not None
+    hum = parse_hum(name)
+    if clip in (None, hum.clip) and re.fullmatch(
+        rf".+(?i:{_SUFFIX})_{_SECONDS}_{_SECONDS}Q[0-9](?i:{_SUFFIX})", name, re.S
+    ):
+        return name
+    return format_hum(replace(hum, clip=clip or hum.clip)).removesuffix(".wav") + PurePath(name).suffix
 
 
 def parse_dataset_clip(name: str) -> DatasetClipName:

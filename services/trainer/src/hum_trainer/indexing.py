@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from statistics import fmean
 
 from hum_shared import names
@@ -153,10 +153,11 @@ def assemble(
     entries: list[CorpusEntry] = []
     problems: list[Problem] = []
     first_source: dict[tuple[str, float, float], str] = {}
+    namesakes = {names.recording_stem(name): name for name in clips}
     for hum in sorted(hums, key=lambda hum: (hum.clip, hum.start_s, hum.end_s, hum.source)):
         twin = first_source.setdefault((hum.clip, hum.start_s, hum.end_s), hum.source)
         clip = clips.get(hum.clip)
-        found = _check(hum, clip, None if twin == hum.source else twin)
+        found = _check(hum, clip, None if twin == hum.source else twin, namesakes.get(names.recording_stem(hum.clip)))
         problems += found
         if clip is None or any(problem.left_out for problem in found):
             continue
@@ -208,7 +209,8 @@ def not_indexed(root: Path, index: CorpusIndex) -> list[str]:
     return [path for path in found if path not in known]
 
 
-def _check(hum: LabelledHum, clip: Recording | None, twin: str | None) -> list[Problem]:
+def _check(hum: LabelledHum, clip: Recording | None, twin: str | None, namesake: str | None) -> list[Problem]:
+    """Return what is wrong with a hum; `namesake`: the clip whose name differs from its clip's in the suffix only."""
     said = clip.name if clip else names.parse_recording(hum.clip)
     start_s, end_s = round(said.offset_s + hum.start_s, 6), round(said.offset_s + hum.end_s, 6)
 
@@ -217,7 +219,8 @@ def _check(hum: LabelledHum, clip: Recording | None, twin: str | None) -> list[P
         return Problem(kind, hum.hum_path or hum.source, text, left_out, said.tape, start_s, end_s)
 
     if clip is None:
-        return [problem("clip missing", f"its clip {hum.clip} is missing", left_out=True)]
+        hint = f" (there is {namesake}: a hum's name holds its clip's name with the suffix)" if namesake else ""
+        return [problem("clip missing", f"its clip {hum.clip} is missing{hint}", left_out=True)]
     if twin is not None:
         return [problem("duplicate", f"has the same clip and times as {twin}, which is counted", left_out=True)]
     if hum.defect is not None:
@@ -295,8 +298,5 @@ def _clip_variants(clips: Iterable[Recording]) -> list[tuple[str, str]]:
 
 
 def _hum_variants(hums: Iterable[LabelledHum]) -> list[tuple[str, str]]:
-    variants = []
-    for hum in hums:
-        if hum.hum_path is not None and not names.is_canonical_hum(hum.hum_path):
-            variants.append((hum.hum_path, names.format_hum(names.parse_hum(hum.hum_path))))
-    return variants
+    named = [(hum.hum_path, names.canonical_hum(hum.hum_path)) for hum in hums if hum.hum_path is not None]
+    return [(path, canonical) for path, canonical in named if canonical != PurePath(path).name]

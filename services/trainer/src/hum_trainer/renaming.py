@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from hum_shared import names
@@ -23,20 +22,21 @@ def plan_renames(root: Path) -> list[tuple[Path, Path]]:
     """
     folders = find_folders(root)
     renames: list[tuple[Path, Path]] = []
-    new_clips: dict[str, str] = {}
-    for path in audio_files(needed(folders.labelled, LABELLED, root)):
-        new_clips[path.name] = names.canonical_clip(path.name, probe(path).dur_s)
-        renames.append((path, path.with_name(new_clips[path.name])))
+    clips = {
+        path: names.canonical_clip(path.name, probe(path).dur_s)
+        for path in audio_files(needed(folders.labelled, LABELLED, root))
+    }
+    new_clips = {path.name: new for path, new in clips.items()}
     for path in audio_files(needed(folders.segmented, SEGMENTED, root)):
         try:
-            hum = names.parse_hum(path.name)
+            clip = names.parse_hum(path.name).clip
         except NameFormatError:
             continue  # indexing reports it
-        clip = new_clips.get(hum.clip, hum.clip)
-        if clip != hum.clip or not names.is_canonical_hum(path.name):
-            renames.append((path, path.with_name(names.format_hum(replace(hum, clip=clip)))))
+        renames.append((path, path.with_name(names.canonical_hum(path.name, new_clips.get(clip)))))
     for path in audio_files(folders.raw) if folders.raw else []:
         renames.append((path, path.with_name(names.parse_recording(new_clips.get(path.name, path.name)).tape)))
+    # Clips last: what is still to be renamed after an interrupt is known by their old names.
+    renames += [(path, path.with_name(new)) for path, new in clips.items()]
     renames = [(old, new) for old, new in renames if old != new]
     taken: dict[Path, Path] = {}
     for old, new in renames:
