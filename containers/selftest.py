@@ -88,6 +88,7 @@ def main(service: str, expected: str) -> None:
             f"error: {command} needs {', '.join(missing)}, which its lock has not. Run make lock, build again"
         )
     import_everything(f"hum_{service}")
+    import_everything("hum_shared.status")  # for --status-port
     has_torch = importlib.util.find_spec("torch") is not None
     if has_torch != (service in {"trainer", "predictor"}):
         raise SystemExit(f"error: torch is {'' if has_torch else 'not '}in the image of {service}")

@@ -28,6 +28,7 @@ SETTINGS = JobSettings(
     cpus=8,
     memory="32G",
     gpu="-G A100:1",
+    device="cuda",
     constraint="inet",
     modules=["apptainer", "cuda/12"],
     signal_lead_s=240,

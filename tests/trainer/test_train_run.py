@@ -266,6 +266,13 @@ def test_cuda_without_a_gpu_fails_at_once(tmp_path):
         run_training(_workspace(tmp_path, device="cuda"))
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_the_device_of_the_command_wins_over_the_cfgs(tmp_path):
+    with pytest.raises(MachineError, match="no GPU"):
+        run_training(_workspace(tmp_path, device="cpu"), device="cuda")
+    run_training(_workspace(tmp_path, device="cuda"), device="cpu")
+
+
 def test_a_broken_checkpoint_says_what_to_do(tmp_path):
     cfg = _workspace(tmp_path)
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)

@@ -111,7 +111,7 @@ def array_script(
         f'scratch=$(mktemp -d "{scratch_folder(site.scratch)}/{job.name}.XXXXXX") || exit 1',
         "trap 'rm -rf \"$scratch\"' EXIT",
         f"threads={settings.cpus or '${SLURM_CPUS_PER_TASK:-1}'}",
-        venv_runtime(environment)
+        venv_runtime(environment, settings)
         if site.runtime == "venv"
         else apptainer_runtime(job.stage.service, job.manifest, job.rows, workspace, site, settings),
         _RUN_ROWS,

@@ -20,12 +20,14 @@ def scratch_folder(variables: Sequence[str]) -> str:
     return folder
 
 
-def venv_runtime(environment: Path) -> str:
+def venv_runtime(environment: Path, settings: JobSettings) -> str:
     """Return the lines that make a virtual environment's Python the array `runtime`."""
+    device = f"\nexport HUM_DEVICE={settings.device}" if settings.device else ""
     return f"""\
 unset PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE=1 TMPDIR=$scratch XDG_CACHE_HOME=$scratch MPLCONFIGDIR=$scratch NUMBA_CACHE_DIR=$scratch
-export OMP_NUM_THREADS=$threads MKL_NUM_THREADS=$threads OPENBLAS_NUM_THREADS=$threads NUMBA_NUM_THREADS=$threads
+export OMP_NUM_THREADS=$threads MKL_NUM_THREADS=$threads OPENBLAS_NUM_THREADS=$threads NUMBA_NUM_THREADS=$threads\
+{device}
 runtime=({shlex.quote(str(environment / "bin" / "python"))})"""
 
 
@@ -54,6 +56,7 @@ def apptainer_runtime(
         "if [[ -n ${CUDA_VISIBLE_DEVICES:-} ]]; then",
         "    export APPTAINERENV_CUDA_VISIBLE_DEVICES=$CUDA_VISIBLE_DEVICES",
         "fi",
+        *([f"export APPTAINERENV_HUM_DEVICE={settings.device}"] if settings.device else []),
         'image_sha256=$(sha256sum <"$image") || exit 1',
         "export APPTAINERENV_HUM_IMAGE_SHA256=${image_sha256%% *}",
         *_array("reads", read),

@@ -38,6 +38,10 @@ class JobSettings(_Part):
     gpu: Annotated[str, StringConstraints(pattern=r"^-[^\r\n]+$")] | None = Field(
         None, description="the whole option that asks for a GPU here, for example -G A100:1"
     )
+    device: Literal["auto", "cuda"] | None = Field(
+        None,
+        description="what train and predict compute with, over their cfgs; cuda ends 1 at once where there is none",
+    )
     constraint: _Word | None = Field(None, description="--constraint")
     concurrency: int | None = Field(None, ge=1, description="tasks of one array that run at a time")
     modules: list[_Line] = Field(default_factory=list, description="loaded before the task, in this order")

@@ -33,7 +33,9 @@ def run(
     shard: Annotated[
         str | None, typer.Option(help="score only part K of N, balanced by seconds of audio", metavar="K/N")
     ] = None,
-    device: Annotated[DeviceOption | None, typer.Option(help="wins over device and no_cuda of the cfg")] = None,
+    device: Annotated[
+        DeviceOption | None, typer.Option(envvar="HUM_DEVICE", help="wins over device and no_cuda of the cfg")
+    ] = None,
     progress_file: Annotated[Path | None, typer.Option(help="where to keep the task's progress as JSON")] = None,
     status_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="show the status at this port of 127.0.0.1; 0: a free one")

@@ -158,6 +158,10 @@ def selection_tables(
 @app.command()
 def run(
     cfg: Annotated[Path, typer.Argument(help="alpaca_server.cfg")],
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"] | None,
+        typer.Option(envvar="HUM_DEVICE", help="wins over device and no_cuda of the cfg"),
+    ] = None,
     progress_file: Annotated[Path | None, typer.Option(help="where to keep the task's progress")] = None,
     status_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="show the status at this port of 127.0.0.1; 0: a free one")
@@ -171,7 +175,7 @@ def run(
     from hum_trainer.run import run_training
 
     with own_status(status_port, cfg, progress_file) as kept_in:
-        run_training(cfg, kept_in)
+        run_training(cfg, kept_in, device=device)
 
 
 @app.command()

@@ -13,7 +13,7 @@ from hum_shared import provenance
 from hum_shared.card import ModelCard, write_card
 from hum_shared.command import say
 from hum_shared.config.cfg import read_cfg
-from hum_shared.config.training import ClipsCfg, TrainingCfg
+from hum_shared.config.training import ClipsCfg, Device, TrainingCfg
 from hum_shared.files import sha256_file, sha256_json
 from hum_shared.model.device import describe
 from hum_shared.model.front_end import FrontEnd
@@ -48,8 +48,8 @@ _FREE_TO_CHANGE = frozenset(
 _N_EXAMPLES = 8
 
 
-def run_training(cfg_path: Path, progress_file: Path | None = None) -> None:
-    """Train the network of a training cfg; see `hum-trainer run --help`.
+def run_training(cfg_path: Path, progress_file: Path | None = None, *, device: Device | None = None) -> None:
+    """Train the network of a training cfg; see `hum-trainer run --help`. `device` wins over the cfg's.
 
     Raises
     ------
@@ -61,6 +61,8 @@ def run_training(cfg_path: Path, progress_file: Path | None = None) -> None:
         On SIGUSR1 or SIGTERM, with a checkpoint from which the next run goes on exactly.
     """
     cfg = read_cfg(cfg_path, TrainingCfg)
+    if device is not None:
+        cfg = cfg.model_copy(update={"device": device})
     if cfg.recipe == "windows":
         from hum_trainer.windows_run import run_windows  # each recipe loads only what it needs
 
