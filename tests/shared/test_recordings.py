@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from hum_shared.errors import AudioError, InputError
-from hum_shared.recordings import RecordingFolder, recordings_folder
+from hum_shared.recordings import RecordingFolder, recordings_folder, refuse_shared_tracks
 
 HOSTILE = "Ä weide.v2 'x' $HOME [1].wav"
 
@@ -61,3 +63,11 @@ def test_what_is_no_folder_is_refused(tmp_path):
 def test_the_folder_of_a_recording_a_folder_or_a_glob(tmp_path, said):
     put(tmp_path / "a [1]/b.wav")
     assert recordings_folder(tmp_path / said) == tmp_path / "a [1]"
+
+
+def test_recordings_that_would_share_a_score_track_are_both_named():
+    with pytest.raises(
+        InputError, match=r"x/a\.wav and y/a\.flac would share the score track a_predict_output\.parquet\. Do"
+    ):
+        refuse_shared_tracks([Path("x/a.wav"), Path("b.wav"), Path("y/a.flac")], "Do something.")
+    refuse_shared_tracks([Path("a.wav"), Path("a.wav"), Path("a.b.wav")])

@@ -49,7 +49,8 @@ def eval_text(root: Path, tag: str = TAG) -> str:
 
 def test_a_model_that_is_still_to_be_tuned_gets_a_row_and_the_path_of_the_result(tmp_path: Path) -> None:
     root = workspace(tmp_path / HOSTILE)
-    plan(root, HYSTERESIS)
+    planned = plan(root, HYSTERESIS)
+    assert "hum-slurm run tune --executor local" in planned.next_steps
     assert "decoder_file=TRAINING/runs/models/m/models/decoder.json\n" in eval_text(root)
     (row,) = read_rows(root / "BENCHMARK/jobs/tune.manifest.jsonl")
     assert (row["stage"], row["task"]) == ("tune", "m")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hum_shared.audio import write_wav
-from hum_shared.errors import InputError
+from hum_shared.errors import InputError, MachineError
 from hum_shared.files import sha256_file
 from hum_shared.model.background import HIGHEST, LOWEST
 from hum_shared.model.front_end import DataOpts, bin_frequencies
@@ -103,3 +103,15 @@ def test_bins_stand_for_rising_frequencies_within_the_band(compression: str) -> 
     hz = bin_frequencies(opts)
     assert torch.all(hz.diff() > 0)
     assert 180 <= hz[0] < hz[-1] <= 3000
+
+
+def test_recordings_whose_spectrograms_exceed_the_memory_are_refused_without_a_cache(tmp_path: Path) -> None:
+    opts = DataOpts(
+        sr=8000, n_fft=256, hop_length=80, n_freq_bins=64, fmin=0, fmax=4000, freq_compression="mel",
+        normalisation="background", background_s=2.0,
+    )  # fmt: skip
+    decade = recording(dur_s=1e10)
+    with pytest.raises(MachineError, match=r"2\.78e\+06 h of recordings need .* Name a cache_dir"):
+        Spectrograms(opts, None).require_room([recording(), decade])
+    Spectrograms(opts, None).require_room([recording()])
+    Spectrograms(opts, tmp_path).require_room([decade])

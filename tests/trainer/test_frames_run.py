@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
-from hum_shared.errors import Stopped
+from hum_shared.errors import InputError, Stopped
 from hum_shared.files import write_json
 from hum_shared.model.model_file import load_model
 from hum_shared.model.model_parts import DenseModel
@@ -112,6 +113,18 @@ def test_every_tape_is_mined_since_each_has_trained_some_network(
     assert "48 s of audio" in capsys.readouterr().err  # both tapes
 
 
+def test_tables_that_say_nothing_new_are_not_said_to_teach_anything(
+    tmp_path: Path, corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "corrected").mkdir()
+    clip = min((corpus / "labelled_recordings").iterdir())
+    (tmp_path / "corrected" / f"{clip.name}.txt").write_text("Selection\tBegin Time (s)\tEnd Time (s)\n")
+    run_mining(write_cfg(tmp_path, corpus), tmp_path / "corrected")
+    said = capsys.readouterr().out
+    assert "0 negatives and 0 new calls; there is nothing new to learn from" in said
+    assert "learns from" not in said
+
+
 def test_a_stopped_run_goes_on_to_the_same_weights(trained: Path, corpus: Path, tmp_path: Path) -> None:
     cfg = write_cfg(tmp_path / "again", corpus)
     log = tmp_path / "again" / "run" / "logs" / "train.log"
@@ -145,3 +158,16 @@ def test_a_corpus_of_one_tape_is_split_in_time_and_says_so(corpus: Path, tmp_pat
     card = json.loads((tmp_path / "t" / "run" / "models" / "model.json").read_text())
     assert "time blocks of one tape" in card["training_data"]["split"]
     assert len(list((tmp_path / "t" / "run" / "out_of_tape").glob("*.parquet"))) == 1
+
+
+def test_recordings_that_would_share_a_track_are_refused_before_training(tmp_path: Path, corpus: Path) -> None:
+    twins = tmp_path / "twins"
+    shutil.copytree(corpus, twins)
+    clip = min((twins / "labelled_recordings").iterdir())
+    samples, rate = soundfile.read(clip)
+    soundfile.write(clip.with_suffix(".flac"), samples, rate)
+    write_json(twins / "corpus_index.json", index_corpus(twins).index.model_dump(mode="json"))
+    with pytest.raises(InputError, match="would share the score track") as caught:
+        run_training(write_cfg(tmp_path / "t", twins))
+    assert f"{clip.stem}.flac and " in str(caught.value)
+    assert not (tmp_path / "t" / "run").exists()

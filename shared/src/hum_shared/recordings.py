@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
-from hum_shared import names
+from hum_shared import layout, names
 from hum_shared.errors import AudioError, InputError
 
 _WILDCARDS = frozenset("*?[")
@@ -67,6 +68,23 @@ class RecordingFolder:
             raise AudioError(f"{self.folder}: no recording {wanted}. Point to the folder that was predicted on.")
         listed = ", ".join(sorted(map(str, found)))
         raise AudioError(f"{wanted}: {len(found)} recordings have this name: {listed}. Keep one of them.")
+
+
+def refuse_shared_tracks(recordings: Iterable[Path], remedy: str = "Rename one.") -> None:
+    """Check that every recording would have a score track of its own.
+
+    Raises
+    ------
+    InputError
+        When two recordings share their name but for the suffix (``a.wav``, ``a.flac``; twins in two folders); names
+        both and ends with `remedy`.
+    """
+    first: dict[str, Path] = {}
+    for path in recordings:
+        stem = names.recording_stem(path.name)
+        other = first.setdefault(stem, path)
+        if other != path:
+            raise InputError(f"{other} and {path} would share the score track {stem}{layout.SCORE_SUFFIX}. {remedy}")
 
 
 def recordings_folder(predict_in: Path) -> Path:

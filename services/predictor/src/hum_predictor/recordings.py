@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hum_shared import names
 from hum_shared.errors import InputError
+from hum_shared.recordings import refuse_shared_tracks
 
 
 def find_recordings(source: Path, *, recursive: bool) -> list[Path]:
@@ -42,7 +43,7 @@ def find_recordings(source: Path, *, recursive: bool) -> list[Path]:
     if not recordings:
         missing = "" if source.exists() or glob.has_magic(str(source)) else " (no such file or folder)"
         raise InputError(f"{source}: found no {looked_for}{missing}. Check input_file.")
-    _refuse_twins(recordings)
+    refuse_shared_tracks(recordings, "Rename one or score them into two folders.")
     return recordings
 
 
@@ -92,15 +93,3 @@ def shard_of(recordings: Sequence[Path], dur_s: Mapping[Path, float], shard: int
         if least == shard - 1:
             mine.append(path)
     return sorted(mine)
-
-
-def _refuse_twins(recordings: Sequence[Path]) -> None:
-    first: dict[str, Path] = {}
-    for path in recordings:
-        stem = names.recording_stem(path.name)
-        if stem in first:
-            raise InputError(
-                f"{first[stem]} and {path} would share the score track {stem}_predict_output.parquet. "
-                "Rename one or score them into two folders."
-            )
-        first[stem] = path

@@ -19,7 +19,8 @@ from hum_shared.model.spectrogram_stream import SpectrogramStream
 from hum_trainer.augmentation import PITCH, TIME, mask, ratios, shift_pitch, stretch_time, uniform
 from hum_trainer.event_loop import Negative
 from hum_trainer.labelled_recordings import LabelledRecording, Stretch, inside_calls
-from hum_trainer.recording_audio import read_audio
+from hum_trainer.memory import free_memory, require_room
+from hum_trainer.recording_audio import audio_blocks
 
 AROUND_CALLS, FROM_NEGATIVES = 0.5, 0.5
 EDGE_WEIGHT = 0.3
@@ -90,6 +91,19 @@ class Spectrograms:
         self._stream = SpectrogramStream(opts)
         self._kept: dict[str, Tensor] = {}
 
+    def require_room(self, recordings: Sequence[LabelledRecording]) -> None:
+        """Check that the spectrograms of all these fit into memory, where they are to be kept there.
+
+        Raises
+        ------
+        MachineError
+            When they do not.
+        """
+        if self._cache_dir is None:
+            dur_s = sum(recording.dur_s for recording in recordings)
+            n_bytes = 2 * self._opts.n_freq_bins * dur_s * self._opts.sr / self._opts.hop_length
+            require_room(n_bytes, f"the spectrograms of {dur_s / 3600:.3g} h of recordings", free_memory())
+
     def of(self, recording: LabelledRecording) -> Tensor:
         """Return rows (T, F) of network input, float16."""
         if recording.name not in self._kept:
@@ -102,16 +116,25 @@ class Spectrograms:
         key = sha256_json([_SPECTROGRAM_VERSION, recording.sha256, self._opts.as_dict()])
         path = self._cache_dir / f"{key}.npy"
         if not path.exists():
-            with atomic_path(path) as temporary, temporary.open("wb") as file:
-                np.save(file, self._compute(recording).numpy())
+            self._write(recording, path)
         try:
             return torch.from_numpy(np.load(path, mmap_mode="c"))
         except (OSError, ValueError, EOFError) as error:
             raise InputError(f"{path}: broken cache file ({error}). Delete it.") from None
 
+    def _write(self, recording: LabelledRecording, path: Path) -> None:
+        """Write a spectrogram as it is computed: it may be larger than the memory."""
+        audio, n_samples = audio_blocks(recording, self._opts.sr)
+        n_rows = self._stream.grid(n_samples).n_rows
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            for rows in self._stream.rows(audio, n_samples):
+                if file.tell() == 0:
+                    header = {"descr": "<f2", "fortran_order": False, "shape": (n_rows, rows.shape[1])}
+                    np.lib.format.write_array_header_1_0(file, header)
+                file.write(rows.half().numpy().tobytes())
+
     def _compute(self, recording: LabelledRecording) -> Tensor:
-        audio = read_audio(recording, self._opts.sr)
-        return torch.cat([rows.half() for rows in self._stream.rows([audio], len(audio))])
+        return torch.cat([rows.half() for rows in self._stream.rows(*audio_blocks(recording, self._opts.sr))])
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ def frame_task(task: CorpusTask) -> FrameTask:
     context = (float(np.median(durations_s)) + CONTEXT_S) / hop_s
     chunk_frames = int(np.clip(round(CHUNK_CONTEXTS * context), *CHUNK_FRAMES))
     spectrograms = Spectrograms(opts, task.folders.cache)
+    spectrograms.require_room(task.recordings)
     return FrameTask(task, opts, spectrograms, dilations_for(context), chunk_frames, device, precision)
 
 

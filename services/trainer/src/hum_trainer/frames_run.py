@@ -24,6 +24,7 @@ from hum_shared.model.device import autocast, describe
 from hum_shared.model.front_end import bin_frequencies
 from hum_shared.model.model_file import save_dense_model
 from hum_shared.progress import Progress, track
+from hum_shared.recordings import refuse_shared_tracks
 from hum_shared.stopping import StopRequest
 from hum_trainer import mining
 from hum_trainer.augmentation import soft_labels
@@ -59,6 +60,7 @@ def run_frames(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = No
     stop = StopRequest().install()
     task = read_corpus_task(cfg, cfg_path)
     cfg, folders = task.cfg, task.folders
+    refuse_shared_tracks([recording.path for recording in task.recordings])
     for setting in task.from_data:
         say(f"{setting.key}={setting.value:.10g} ({setting.unit}): {setting.reason}")
     n_calls = sum(len(recording.calls) for recording in task.recordings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,7 +67,10 @@ def run_mining(cfg_path: Path, selections: Path | None = None, progress_file: Pa
         say(f"nothing to do: {target} holds these {said} already")
         return
     write_hard_negatives(target, after)
-    say(f"{target}: {said}; hum-trainer run {cfg_path} learns from them")
+    if found.negatives or found.calls:
+        say(f"{target}: {said}; hum-trainer run {shlex.quote(str(cfg_path))} learns from them")
+    else:
+        say(f"{target}: {said}; there is nothing new to learn from")
 
 
 def _false_alarms(task: CorpusTask, stop: StopRequest, on_stretch: Callable[[Stretch], None]) -> MiningRound:

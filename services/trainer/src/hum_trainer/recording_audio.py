@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from hum_shared.audio import Samples, mono_blocks
+from hum_shared.audio import Samples, mono_blocks, probe, resampled_length
 from hum_shared.errors import AudioError, InputError
 from hum_shared.files import atomic_path, sha256_json
 from hum_trainer.labelled_recordings import LabelledRecording, Stretch
@@ -62,8 +63,19 @@ def read_audio(recording: LabelledRecording, sample_rate: int, cache_dir: Path |
     return mapped
 
 
-def _resampled(recording: LabelledRecording, sample_rate: int) -> Samples:
-    blocks = list(mono_blocks(recording.path, _BLOCK_S, sample_rate))
-    if not blocks:
+def audio_blocks(recording: LabelledRecording, sample_rate: int) -> tuple[Iterator[Samples], int]:
+    """Return a recording's audio block by block, channels averaged, at `sample_rate`, and its length in samples.
+
+    Raises
+    ------
+    AudioError
+        When it is too short to resample; while iterating as :func:`~hum_shared.audio.mono_blocks` does.
+    """
+    length = resampled_length(probe(recording.path).frames, recording.sample_rate, sample_rate)
+    if length == 0:
         raise AudioError(f"{recording.path}: too few samples to resample to {sample_rate} Hz")
-    return np.concatenate(blocks)
+    return mono_blocks(recording.path, _BLOCK_S, sample_rate), length
+
+
+def _resampled(recording: LabelledRecording, sample_rate: int) -> Samples:
+    return np.concatenate(list(audio_blocks(recording, sample_rate)[0]))

@@ -32,6 +32,7 @@ from hum_trainer.event_measures import EventOutcome, ScoredStretch, event_outcom
 from hum_trainer.event_summaries import EventSummaries
 from hum_trainer.front_end_options import data_opts
 from hum_trainer.labelled_recordings import Stretch
+from hum_trainer.memory import free_memory, require_room
 from hum_trainer.recording_audio import AudioOf
 from hum_trainer.run_state import PACKAGES, device_and_precision, is_complete, usable_checkpoint
 from hum_trainer.training_log import TrainingLog
@@ -81,6 +82,7 @@ def run_windows(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = N
             f"{len(task.fold.train)} stretches to learn from, {len(task.fold.val)} to validate on, split by "
             f"{task.fold.kind}; {describe(device, precision)}"
         )
+        _require_room(task)
         audio = AudioOf(cfg.sr, folders.cache)
         trainer = _trainer(task, sampler, audio, n_examples, device, precision)
         if state:
@@ -121,6 +123,16 @@ def _sampler(task: CorpusTask) -> WindowSampler:
         return WindowSampler(task.fold.train, task.cfg.sequence_len / 1000)
     except ValueError as error:
         raise InputError(f"{task.cfg.corpus_index}: {error}. Use a shorter sequence_len.") from None
+
+
+def _require_room(task: CorpusTask) -> None:
+    """Check that what is kept in memory fits: audio without a cache, background-normalised spectrograms always."""
+    cfg = task.cfg
+    per_s = 0.0 if task.folders.cache else 4.0 * cfg.sr
+    if cfg.normalisation == "background":
+        per_s += 4.0 * cfg.n_freq_bins * cfg.sr / cfg.hop_length
+    dur_s = sum(recording.dur_s for recording in task.recordings)
+    require_room(per_s * dur_s, f"{dur_s / 3600:.3g} h of recordings", free_memory())
 
 
 def _trainer(

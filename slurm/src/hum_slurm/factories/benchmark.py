@@ -115,11 +115,13 @@ def plan_benchmark(
     for model_name, tag in sorted(set(benchmark_runs(benchmark)) - planned):
         plan.warn(f"{benchmark.cfg_root / model_name / tag}: not of these models and variants; kept, and evaluated too")
     _plan_ground_truth_stages(context, plan, benchmark, corpus, recordings, decoded)
-    plan_tune(context, plan, benchmark, models)
+    tunes = plan_tune(context, plan, benchmark, models)
     option = [] if set_name is None else ["--set", set_name]
     if tracks:
         plan.suggest("hum-slurm", "run", "predict", "--executor", "local", *option)
         plan.suggest("bash", benchmark.jobs.root / LAUNCHER)
+    if tunes:
+        plan.suggest("hum-slurm", "run", "tune", "--executor", "local", *option)
     plan.suggest("hum-slurm", "evaluation", *option)
     return plan
 

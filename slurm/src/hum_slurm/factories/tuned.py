@@ -51,8 +51,8 @@ def _is_of_another_model(tuned: DecoderFile, model: Path) -> bool:
     return len(models) > 0 and model.is_file() and sha256_file(model) not in models
 
 
-def plan_tune(context: Context, plan: Plan, benchmark: Benchmark, models: Sequence[KnownModel]) -> None:
-    """Plan the tuning of every model whose training scores its own tapes out of tape; without one, nothing."""
+def plan_tune(context: Context, plan: Plan, benchmark: Benchmark, models: Sequence[KnownModel]) -> bool:
+    """Plan the tuning of every model whose training scores its own tapes out of tape; return whether there is one."""
     tasks = []
     for model in models:
         if model.corpus_index is None:
@@ -64,6 +64,7 @@ def plan_tune(context: Context, plan: Plan, benchmark: Benchmark, models: Sequen
         tasks.append(Task(name, command=command, inputs=[model.corpus_index, scores], outputs=[out]))
     if tasks:
         plan_arrays(plan, context, stage("tune"), benchmark.jobs, {"tune.batch": tasks})
+    return bool(tasks)
 
 
 def out_of_tape_folder(context: Context, model: KnownModel) -> Path:
