@@ -55,4 +55,4 @@ def test_what_runs_already_is_not_submitted_again(copied: ClusterWorkspace) -> N
     copied.submit("evaluate")
     said = copied.submit("evaluate", code=2)
     assert "already, as " in said
-    copied.cluster.cancel_all()
+    copied.cluster.cancel(copied.jobs())

@@ -23,7 +23,7 @@ class ClusterWorkspace:
 
     def call(self, *command: str | Path, code: int = 0, path: str = "") -> str:
         """Run a command in the workspace as the user, check its exit code and return all that it printed."""
-        env = {"OMP_NUM_THREADS": "1", **({"PATH": path} if path else {})}
+        env = {"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1", **({"PATH": path} if path else {})}
         done = self.cluster.run(*command, cwd=self.root, env=env)
         assert done.returncode == code, f"{command}: exit {done.returncode}\n{done.stdout}{done.stderr}\n{self.logs()}"
         return done.stdout + done.stderr
@@ -44,8 +44,13 @@ class ClusterWorkspace:
         return [task["state"] for task in self.status()[stage]["tasks"]]
 
     def finish(self, timeout_s: float = 240) -> None:
-        """Wait until no job of the user is queued or runs."""
-        self.cluster.wait_until_idle(timeout_s)
+        """Wait until no job that was submitted here is queued or runs."""
+        self.cluster.wait_for_jobs(self.jobs(), timeout_s)
+
+    def jobs(self) -> list[int]:
+        """Return the ids of the jobs that were submitted here."""
+        records = (self.root / "BENCHMARK/jobs/submissions.jsonl").read_text().splitlines()
+        return [json.loads(record)["job"] for record in records]
 
     def wait_for(self, condition: Callable[[], object], timeout_s: float = 120) -> None:
         """Wait until a condition holds."""

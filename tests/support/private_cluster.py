@@ -20,6 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 USER = "humtest"
 _UID = 30042
+# More than there may be (SlurmdParameters): a task that a test holds still takes a place and no time.
+CPUS = 4
 _PROGRAMS = ("unshare", "nsenter", "runuser", "munged", "slurmctld", "slurmd", "sbatch", "scontrol", "squeue")
 
 _CONFIG = """\
@@ -52,7 +54,7 @@ SlurmctldParameters=preempt_send_user_signal
 ReturnToService=2
 GresTypes=gpu
 MpiDefault=none
-NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=8000 Gres=gpu:A100:2 State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=16000 Gres=gpu:A100:2 State=UNKNOWN
 PartitionName=kisski  Nodes=ALL MaxTime=2-00:00:00 PriorityTier=1 GraceTime=10 State=UP
 PartitionName=high    Nodes=ALL MaxTime=1:00:00    PriorityTier=10 State=UP
 PartitionName=scc-cpu Nodes=ALL Default=YES MaxTime=2-00:00:00 PriorityTier=1 GraceTime=10 State=UP
@@ -166,26 +168,47 @@ class PrivateCluster:
             raise RuntimeError(f"{command}: exit {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout
 
+    def processes(self, argument: str, folder: Path | None = None) -> list[int]:
+        """Return the ids of the user's processes with `argument` in their command line, oldest first.
+
+        Parameters
+        ----------
+        argument
+            A whole argument, or the end of a path.
+        folder
+            Where they work; None: anywhere.
+        """
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                ours = process.stat().st_uid == _UID and (folder is None or (process / "cwd").readlink() == folder)
+                words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue  # it has just ended
+            if ours and any(word == argument or word.endswith(f"/{argument}") for word in words):
+                found.append(int(process.name))
+        return sorted(found)
+
     def give(self, path: Path) -> Path:
         """Make the user own a folder or file with all that is below it."""
         for entry in [path, *path.rglob("*")]:
             os.chown(entry, _UID, _UID, follow_symlinks=False)
         return path
 
-    def cancel_all(self) -> None:
-        """Cancel every job and wait until none runs."""
-        self.run_as_root("scancel", "--user", USER)
-        self.run_as_root("scancel", "--user", USER, "--full", "--signal=KILL")
-        self.wait_until_idle(60)
+    def cancel(self, jobs: Sequence[int]) -> None:
+        """Cancel jobs and wait until none of them runs."""
+        for options in ((), ("--full", "--signal=KILL")):
+            self.run_as_root("scancel", *options, *map(str, jobs))
+        self.wait_for_jobs(jobs, 60)
 
-    def wait_until_idle(self, timeout_s: float) -> None:
-        """Wait until no job is queued or runs."""
+    def wait_for_jobs(self, jobs: Sequence[int], timeout_s: float) -> None:
+        """Wait until none of these jobs is queued or runs."""
         deadline = time.monotonic() + timeout_s
-        while self.run_as_root("squeue", "--noheader", "--user", USER).strip():
+        ours = f"--jobs={','.join(map(str, jobs))}"
+        while jobs and self.run_as_root("squeue", "--noheader", ours).strip():
             if time.monotonic() > deadline:
-                shown = self.run_as_root("squeue", "--array", "--long", "--user", USER)
-                raise TimeoutError(f"jobs after {timeout_s:.0f} s:\n{shown}")
-            time.sleep(0.5)
+                raise TimeoutError(f"jobs after {timeout_s:.0f} s:\n{self.run_as_root('squeue', '--array', '--long')}")
+            time.sleep(0.3)
 
     def logs(self) -> str:
         """Return the ends of the daemons' logs, for a failure's message."""
@@ -223,7 +246,7 @@ class PrivateCluster:
         (self.folder / "scratch").chmod(0o1777)
         os.chown(self.home, _UID, _UID)
         host = socket.gethostname().partition(".")[0]
-        config = _CONFIG.format(host=host, state=self._state, ctld_port=_free_port(), slurmd_port=_free_port())
+        config = _CONFIG.format(host=host, state=self._state, ctld_port=free_port(), slurmd_port=free_port(), cpus=CPUS)
         (self.folder / "conf" / "slurm.conf").write_text(config)
         (self.folder / "conf" / "gres.conf").write_text(f"NodeName={host} Name=gpu Type=A100 File=/dev/tty[0-1]\n")
         for name, line in {
@@ -276,7 +299,8 @@ class PrivateCluster:
         return ["nsenter", f"--target={children[0]}", "--mount", "--pid", "--"]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback address that nobody uses just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -26,8 +26,8 @@ def venv_runtime(environment: Path, settings: JobSettings) -> str:
     return f"""\
 unset PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE=1 TMPDIR=$scratch XDG_CACHE_HOME=$scratch MPLCONFIGDIR=$scratch NUMBA_CACHE_DIR=$scratch
-export OMP_NUM_THREADS=$threads MKL_NUM_THREADS=$threads OPENBLAS_NUM_THREADS=$threads NUMBA_NUM_THREADS=$threads\
-{device}
+export OMP_NUM_THREADS=$threads MKL_NUM_THREADS=$threads OPENBLAS_NUM_THREADS=$threads NUMBA_NUM_THREADS=$threads
+export LOKY_MAX_CPU_COUNT=$threads{device}
 runtime=({shlex.quote(str(environment / "bin" / "python"))})"""
 
 
@@ -53,6 +53,7 @@ def apptainer_runtime(
         # APPTAINERENV_ and not --env, whose values must not hold commas as lists of devices do.
         "export APPTAINERENV_OMP_NUM_THREADS=$threads APPTAINERENV_MKL_NUM_THREADS=$threads",
         "export APPTAINERENV_OPENBLAS_NUM_THREADS=$threads APPTAINERENV_NUMBA_NUM_THREADS=$threads",
+        "export APPTAINERENV_LOKY_MAX_CPU_COUNT=$threads",
         "if [[ -n ${CUDA_VISIBLE_DEVICES:-} ]]; then",
         "    export APPTAINERENV_CUDA_VISIBLE_DEVICES=$CUDA_VISIBLE_DEVICES",
         "fi",
