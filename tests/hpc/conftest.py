@@ -11,6 +11,7 @@ import pytest
 
 from support.cluster_workspace import ClusterWorkspace
 from support.images import Images
+from support.interrupted_trainings import Interrupted, interrupt_trainings
 from support.private_cluster import CannotRun, PrivateCluster
 from support.tiny_workspace import CHAIN, PREPARE, make_tiny_workspace
 
@@ -42,15 +43,31 @@ def images() -> Images:
 
 
 @pytest.fixture(scope="session")
-def reference(cluster: PrivateCluster) -> ClusterWorkspace:
-    """A workspace in which the local executor has run the whole chain, one thread per task."""
-    workspace = ClusterWorkspace(cluster, cluster.give(make_tiny_workspace(cluster.home / "reference")))
+def prepared(cluster: PrivateCluster) -> ClusterWorkspace:
+    """A workspace with corpora, indexes and datasets; nothing was trained."""
+    workspace = ClusterWorkspace(cluster, cluster.give(make_tiny_workspace(cluster.home / "prepared")))
     for command in PREPARE:
         workspace.call(*command)
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def interrupted(prepared: ClusterWorkspace) -> Interrupted:
+    """Trainings that were interrupted just now; minutes later Slurm has gone on with them."""
+    return interrupt_trainings(prepared)
+
+
+@pytest.fixture(scope="session")
+def reference(request: pytest.FixtureRequest, prepared: ClusterWorkspace) -> ClusterWorkspace:
+    """A workspace in which the local executor has run the whole chain, one thread per task."""
+    # Time limits are whole minutes and a requeued job waits two: they begin first, and all other tests run meanwhile.
+    if any("interrupted" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("interrupted")
+    workspace = prepared.copy_to(prepared.root.with_name("reference"))
     for factory in ("training", "benchmark", "evaluation", "rf"):
         workspace.call("hum-slurm", factory)
     for stage in CHAIN:
-        workspace.call("hum-slurm", "run", stage, "--executor", "local")
+        workspace.call("hum-slurm", "run", stage, "--executor", "local", "--workers", "2")
     return workspace
 
 

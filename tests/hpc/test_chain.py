@@ -2,44 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 
 import pytest
 
 from support.cluster_workspace import ClusterWorkspace
-from support.private_cluster import PrivateCluster
+from support.image_workspace import with_images
+from support.images import Images
+from support.private_cluster import CannotRun, PrivateCluster
 from support.tiny_workspace import CHAIN, MODELS, VARIANTS
 
 HOSTILE = """it's a "work" space, 50% $HOME ü.v1"""
 
 
-SITE = """\
-runtime = "apptainer"
-images = {images}
-
-[job]
-time = "00:10:00"
-cpus = 1
-memory = "2G"
-signal_lead_s = 60
-"""
+@pytest.fixture(scope="module")
+def begun(cluster: PrivateCluster, prepared: ClusterWorkspace) -> dict[str, ClusterWorkspace]:
+    """The corpora and settings under a hostile path per runtime, and the chain handed to Slurm from nothing else."""
+    chains = {"venv": prepared.copy_to(cluster.home / "venv" / HOSTILE)}
+    with contextlib.suppress(CannotRun):
+        chains["apptainer"] = with_images(prepared.copy_to(cluster.home / "apptainer" / HOSTILE), Images())
+    for workspace in chains.values():
+        workspace.submit(*CHAIN, "--chain")
+    return chains
 
 
 @pytest.fixture(scope="module", params=["venv", "apptainer"])
-def chained(request: pytest.FixtureRequest, cluster: PrivateCluster, reference: ClusterWorkspace) -> ClusterWorkspace:
-    """The reference's data and settings under a hostile path, and the chain run by Slurm from nothing else."""
-    workspace = reference.copy_to(cluster.home / request.param / HOSTILE)
-    for name in ("TRAINING", "BENCHMARK", "progress"):
-        shutil.rmtree(workspace.root / name)
+def chained(request: pytest.FixtureRequest, begun: dict[str, ClusterWorkspace]) -> ClusterWorkspace:
+    """A chain that has ended."""
     if request.param == "apptainer":
-        images = request.getfixturevalue("images")
-        (workspace.root / "site.toml").write_text(SITE.format(images=json.dumps(str(images.folder.resolve()))))
-        settings = workspace.root / "workspace.toml"
-        settings.write_text(settings.read_text().replace('"local-test"', '"site.toml"'))
-    workspace.submit(*CHAIN, "--chain")
-    workspace.finish(400)
-    return workspace
+        request.getfixturevalue("images")  # says what is missing
+    begun[request.param].finish(500)
+    return begun[request.param]
 
 
 def test_every_task_is_done(chained: ClusterWorkspace) -> None:
@@ -96,3 +91,15 @@ def test_a_chain_that_is_done_is_a_chain_of_no_ops(chained: ClusterWorkspace, re
     chained.finish()
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert chained.states("rf") == ["done"] * 4
+
+
+def test_gpu_stages_run_with_nv_and_say_which_device_they_took(chained: ClusterWorkspace) -> None:
+    scripts = {path.name: path.read_text() for path in chained.root.glob("*/jobs/*batch")}
+    asked = {name for name, text in scripts.items() if "#SBATCH --gres=gpu:A100:1\n" in text}
+    with_nv = {name for name, text in scripts.items() if "    --nv\n" in text}
+    with_images = "runtime=(\n    apptainer exec " in scripts["pred_a.batch"]
+    assert asked == with_nv == ({"train_models.sbatch", "pred_a.batch", "pred_b.batch"} if with_images else set())
+    if shutil.which("nvidia-smi") is None:
+        for stage in ("train", "predict"):
+            for task in chained.status()[stage]["tasks"]:
+                assert " cpu (1 threads), float32" in (chained.root / task["log"]).read_text()

@@ -10,12 +10,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from support.corpora import repeat
 from support.images import ROOT, SERVICES, Images
 from support.private_cluster import CannotRun
 from support.tiny_workspace import make_tiny_workspace
@@ -168,6 +170,40 @@ def test_what_a_batch_script_starts_is_there(images: Images, service: str) -> No
     done = images.run(service, "python3", "-m", "hum_shared.task")
     assert done.returncode == 2
     assert "usage: python -m hum_shared.task" in done.stderr
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_command_can_show_its_status(images: Images, workspace: Path, service: str) -> None:
+    done = images.run(service, "run", "missing.cfg", "--status-port", "0", workspace=workspace, action=("run",))
+    assert done.stdout.startswith("status: http://127.0.0.1:"), done.stderr
+    assert (done.returncode, "missing.cfg" in done.stderr) == (2, True)
+
+
+def test_the_status_of_a_task_in_an_image_is_seen_on_its_node(images: Images, workspace: Path) -> None:
+    clip = next((workspace / "data/benchmark_corpus/labelled_recordings").iterdir())
+    (workspace / "long 'ü'").mkdir()
+    repeat(clip, workspace / "long 'ü'/499_20210301_cut.wav_0_600.wav", 60)
+    lines = [line for line in (workspace / f"{CFG}/predict.cfg").read_text().splitlines() if "_dir=" not in line]
+    changed = ["input_file=long 'ü'", "output_dir=long 'ü'/scores", "batch_size=1"]
+    cfg = workspace / CFG / "long.cfg"
+    cfg.write_text("\n".join([line for line in lines if not line.startswith(("input_file=", "batch_size="))] + changed))
+    images.give(workspace)
+    command = ["run", str(cfg.relative_to(workspace)), "--status-port", "0"]
+    task = subprocess.Popen(
+        images.command("predictor", *command, workspace=workspace, action=("run",), network=True),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/",
+        env={**os.environ, "APPTAINERENV_OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert task.stdout is not None
+    try:
+        url = task.stdout.readline().removeprefix("status: ").strip()
+        with urllib.request.urlopen(f"{url}healthz", timeout=20) as healthy:
+            assert healthy.status == 200
+        with urllib.request.urlopen(f"{url}api/tasks", timeout=20) as answer:
+            assert answer.status == 200
+    finally:
+        task.terminate()
+        task.communicate(timeout=60)
 
 
 def test_sums_are_the_images(images: Images) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
-from typing import Any
-
-import soundfile
 
 from support.cluster_workspace import ClusterWorkspace
+from support.corpora import repeat
+from support.held_task import is_at_work
 from support.private_cluster import PrivateCluster
 from support.tiny_workspace import VARIANTS
 
@@ -84,8 +84,8 @@ def test_a_task_killed_mid_recording_leaves_no_partial_output(
     repeat(first, long, 60)
     cluster.give(clips)
     copied.submit("predict")
-    copied.wait_for(lambda: is_at_work(copied.progress("predict", "a__len400_hop100")))
-    cluster.run_as_root("bash", "-c", 'kill -KILL "$(pgrep -f "[h]um-predictor run BENCHMARK/cfg/a/")"')
+    copied.wait_for(lambda: is_at_work(copied, "predict", "a__len400_hop100"))
+    os.kill(cluster.processes(f"BENCHMARK/cfg/a/{VARIANTS[0]}/predict.cfg", copied.root)[0], signal.SIGKILL)
     copied.finish()
     assert copied.states("predict")[0] == "failed"
     assert copied.status()["predict"]["tasks"][0]["exit_code"] == 128 + signal.SIGKILL
@@ -115,16 +115,3 @@ def test_a_cancelled_task_stays_cancelled_until_it_is_retried(copied: ClusterWor
     copied.call("hum-slurm", "retry-failed", "predict")
     copied.finish()
     assert copied.states("predict") == ["done", "done"]
-
-
-def is_at_work(progress: dict[str, Any]) -> bool:
-    """Whether a task's progress says that it is in the middle of something; an older run's says that it is done."""
-    return progress.get("state") == "running" and progress["done"] > 0
-
-
-def repeat(source: Path, target: Path, times: int) -> None:
-    """Write a recording that repeats another."""
-    samples, rate = soundfile.read(source, dtype="int16")
-    with soundfile.SoundFile(target, "w", rate, 1, "PCM_16") as file:
-        for _ in range(times):
-            file.write(samples)

@@ -34,6 +34,7 @@ def outcome(code: int | None) -> Outcome | None:
         (75, False, "PENDING", "waiting"),
         (75, False, "FAILED", "failed"),
         (75, False, "CANCELLED", "cancelled"),
+        (75, False, "TIMEOUT", "failed"),
         (75, False, None, "open"),
     ],
 )

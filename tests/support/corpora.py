@@ -84,3 +84,11 @@ def make_corpus(
         if raw:
             write(folders["raw_recordings"] / tape, tape_samples)
     return hums
+
+
+def repeat(source: Path, target: Path, times: int) -> None:
+    """Write a recording that repeats another, of 16 bits and one channel."""
+    samples, rate = soundfile.read(source, dtype="int16")
+    with soundfile.SoundFile(target, "w", rate, 1, "PCM_16") as file:
+        for _ in range(times):
+            file.write(samples)

@@ -75,23 +75,36 @@ class Images:
         as_self
             Whether to run as the user of the tests, also when that is root.
         """
-        places = ["--pwd", str(workspace or "/")]
-        if workspace:  # --mount and its quotes, since --bind takes commas and colons apart
-            quoted = str(workspace).replace('"', '""')
-            places += ["--mount", f'type=bind,"source={quoted}","destination={quoted}"']
-        start = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 and not as_self else []
         return subprocess.run(
-            [
-                *start, "apptainer", "--quiet", *action, "--containall", "--no-home", "--cleanenv",
-                "--net", "--network", "none", *places, self.path(service), *command,
-            ],
+            self.command(service, *command, workspace=workspace, action=action, as_self=as_self),
             capture_output=True,
             text=True,
             check=False,
             timeout=600,
             cwd="/",
             env={**os.environ, **{f"APPTAINERENV_{name}": value for name, value in (env or {}).items()}},
-        )  # fmt: skip
+        )
+
+    def command(
+        self,
+        service: str,
+        *command: str,
+        workspace: Path | None = None,
+        action: Sequence[str] = ("exec",),
+        as_self: bool = False,
+        network: bool = False,
+    ) -> list[str | Path]:
+        """Return the command line of :meth:`run`; with `network` the machine's own network is seen."""
+        places = ["--pwd", str(workspace or "/")]
+        if workspace:  # --mount and its quotes, since --bind takes commas and colons apart
+            quoted = str(workspace).replace('"', '""')
+            places += ["--mount", f'type=bind,"source={quoted}","destination={quoted}"']
+        start = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 and not as_self else []
+        apart = [] if network else ["--net", "--network", "none"]
+        return [
+            *start, "apptainer", "--quiet", *action, "--containall", "--no-home", "--cleanenv", *apart, *places,
+            self.path(service), *command,
+        ]  # fmt: skip
 
     def give(self, folder: Path) -> Path:
         """Make a folder with all that is below it belong to the user that :meth:`run` runs as."""

@@ -176,6 +176,8 @@ def judge(*, complete: bool, outcome: Outcome | None, slurm: TaskState | None) -
             return "failed", "stopped and requeued too often"
         if slurm is not None and slurm.state == "CANCELLED":
             return "cancelled", "its state is saved"
+        if slurm is not None and slurm.state == "TIMEOUT":
+            return "failed", "TIMEOUT, its state is saved"
         return "open", "stopped; it goes on when it is run again"
     if outcome is not None:
         said = slurm is not None and slurm.state not in ("FAILED", "COMPLETED")
