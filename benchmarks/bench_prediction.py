@@ -21,7 +21,6 @@ from hum_shared.model.device import autocast, exact_float32, supports_bfloat16
 from hum_shared.model.front_end import DataOpts
 from hum_shared.model.model_file import load_model, save_dense_model, save_model
 from hum_shared.model.network import build_network
-from hum_shared.model.scoring import WindowScorer
 from hum_trainer.frames_run import CHANNELS, WIDTH
 
 OPTS = DataOpts(sr=48000, n_fft=2048, hop_length=1024, n_freq_bins=128, fmin=0, fmax=4000)
@@ -135,9 +134,9 @@ def predict(
 
 
 def bare_network(model_path: Path, precision: str, device: torch.device) -> float:
-    """Return windows/s of the network alone, input ready in memory, at the best batch size."""
+    """Return windows/s of the network as the model file holds it, input ready in memory, at the best batch size."""
     model = load_model(model_path, jit=False)
-    scorer = WindowScorer(model, min_max_norm=True, device=device, precision=precision)
+    network = torch.nn.Sequential(model.encoder, model.classifier).eval().to(memory_format=torch.channels_last)
     best = 0.0
     for batch in BARE_BATCHES:
         with torch.inference_mode():
@@ -145,7 +144,7 @@ def bare_network(model_path: Path, precision: str, device: torch.device) -> floa
 
             def call(inputs: torch.Tensor = inputs) -> None:
                 with autocast(device, precision):
-                    scorer.classifier(scorer.encoder(inputs))
+                    network(inputs)
 
             call()
             best = max(best, batch * 8 / _seconds(lambda call=call: [call() for _ in range(8)]))  # type: ignore[misc]

@@ -52,6 +52,11 @@ class DataOpts(BaseModel):
             raise ValueError(f"min_level_db {self.min_level_db:g} is not below 0")
         return self
 
+    @property
+    def input_bins(self) -> int:
+        """F of the network's input (N, 1, T, F)."""
+        return min(self.n_freq_bins, _MFCC_COEFFICIENTS) if self.freq_compression == "mfcc" else self.n_freq_bins
+
     def as_dict(self) -> dict[str, Any]:
         """Return the dict for a model file, as the originals write it: whole numbers as int, no None."""
         values = self.model_dump(exclude_none=True)

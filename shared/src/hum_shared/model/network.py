@@ -33,9 +33,9 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, in, T, F) to (N, channels, T', F')."""
-        y = torch.relu(self.bn1(self.conv1(x)))
+        y = torch.relu_(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
-        return torch.relu(y + self.shortcut(x))
+        return torch.relu_(y.add_(self.shortcut(x)))
 
 
 class Bottleneck(nn.Module):
@@ -56,10 +56,10 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, in, T, F) to (N, 4·channels, T', F')."""
-        y = torch.relu(self.bn1(self.conv1(x)))
-        y = torch.relu(self.bn2(self.conv2(y)))
+        y = torch.relu_(self.bn1(self.conv1(x)))
+        y = torch.relu_(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
-        return torch.relu(y + self.shortcut(x))
+        return torch.relu_(y.add_(self.shortcut(x)))
 
 
 class Encoder(nn.Module):
@@ -99,7 +99,7 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, 1, T, F) to (N, out_channels, T', F')."""
-        x = self.pool(torch.relu(self.bn1(self.conv1(x))))
+        x = self.pool(torch.relu_(self.bn1(self.conv1(x))))
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)
