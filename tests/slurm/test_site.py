@@ -6,6 +6,7 @@ import pytest
 
 from hum_shared.errors import CfgError
 from hum_slurm.site import read_site, shipped_site_names
+from hum_slurm.stages import STAGE_NAMES
 
 
 def write_site(path: Path, text: str) -> str:
@@ -71,3 +72,10 @@ def test_broken_toml_names_the_file(tmp_path: Path) -> None:
     name = write_site(tmp_path / "s.toml", "[job\n")
     with pytest.raises(CfgError, match=r"s\.toml: not TOML"):
         read_site(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["generic", "gwdg"])
+def test_what_asks_for_a_gpu_does_not_make_do_without(name: str) -> None:
+    site = read_site(name, Path())
+    for stage in STAGE_NAMES:
+        assert (site.job(stage).device == "cuda") == (site.job(stage).gpu is not None), stage
