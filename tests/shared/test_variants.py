@@ -108,3 +108,20 @@ def test_what_is_not_json_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text('[{"hop": 1},\n oops]')
     with pytest.raises(InputError, match=r"x\.json line 2 column 2: not JSON"):
         read_benchmark_variants(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "message"),
+    [
+        ({"split_strategy": "random", "seeed": 1}, r"strategies\.a b\.seeed: .*; did you mean 'seed'\?"),
+        (
+            {"split_strategy": "random", "seed": 1, "noise_mining": {"margin": 1}},
+            r"strategies\.a b\.noise_mining\.margin: .*; did you mean 'margin_s'\?",
+        ),
+    ],
+)
+def test_a_misspelt_key_is_named_before_the_one_that_it_leaves_out(
+    tmp_path: Path, strategy: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(CfgError, match=message):
+        read_dataset_prep(_file(tmp_path, {"active_strategies": ["a b"], "strategies": {"a b": strategy}}))

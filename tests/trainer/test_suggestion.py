@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import soundfile
 
 from hum_shared.config.training import FROM_DATA, TrainingCfg
-from hum_shared.errors import CfgError
+from hum_shared.errors import AudioError, CfgError
 from hum_trainer.call_measures import CallMeasures, band_edges_hz, heard_bands, measure_calls
 from hum_trainer.indexing import index_corpus
 from hum_trainer.labelled_recordings import labelled_recordings
@@ -108,3 +109,11 @@ def test_a_given_band_that_the_calls_do_not_fit_is_refused(tmp_path):
     cfg = TrainingCfg(recipe="windows", corpus_index="c", model_dir="m", checkpoint_dir="k", fmin=3900.0)
     with pytest.raises(CfgError, match="taken from the corpus do not go with those of the cfg: fmin 3900 Hz"):
         complete(cfg, recordings)
+
+
+def test_a_recording_with_nan_among_its_calls_is_named(tmp_path):
+    first, *others = _recordings(tmp_path, **ANIMALS["whales"])
+    soundfile.write(first.path, np.full(round(first.dur_s * 8000), np.nan), 8000, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"NaN or infinite samples around .* s") as caught:
+        measure_calls([first, *others])
+    assert str(first.path) in str(caught.value)

@@ -210,7 +210,10 @@ def _open(path: Path) -> _Sound:
     try:
         sound = _Sound(path)
     except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: not readable as audio ({error.error_string.strip().rstrip('.')})") from None
+        said = error.error_string.strip().rstrip(".")
+        if "does not exist" in said:  # how libsndfile says that MP3 holds no frame
+            said = "Format not recognised"
+        raise AudioError(f"{path}: not readable as audio ({said})") from None
     except TypeError:  # how soundfile says that a name ends in .raw
         raise AudioError(f"{path}: not readable as audio (raw samples without a header). Convert it to WAV.") from None
     if sound.frames <= 0:

@@ -6,6 +6,7 @@ the frames of many selections at once.
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 
 import librosa
@@ -36,7 +37,11 @@ def cepstral_columns(n_mfcc: int, include_deltas: bool) -> tuple[str, ...]:
 @cache
 def mel_filters(sample_rate: int, n_fft: int) -> scipy.sparse.csr_array:
     """Return librosa's mel filters, shape (128, 1 + n_fft // 2); hardly two filters share a bin: most is zero."""
-    return scipy.sparse.csr_array(librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=N_MELS, dtype=np.float64))
+    with warnings.catch_warnings():
+        # That some of the 128 are empty, as with a short n_fft, is part of the definition and not to be mended.
+        warnings.filterwarnings("ignore", "Empty filters", UserWarning)
+        filters = librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=N_MELS, dtype=np.float64)
+    return scipy.sparse.csr_array(filters)
 
 
 def cepstral_statistics(

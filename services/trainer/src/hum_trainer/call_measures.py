@@ -12,6 +12,7 @@ from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
 from hum_shared.audio import Samples, read_mono
+from hum_shared.errors import AudioError
 from hum_shared.intervals import Intervals, gaps, merged
 from hum_trainer.labelled_recordings import LabelledRecording
 
@@ -164,7 +165,13 @@ def _beyond_chance(n_above: NDArray[np.int64], n_below: NDArray[np.int64]) -> ND
 def _excess_db(
     recording: LabelledRecording, row: int, n_fft_s: float, edges: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the level of one call over its surroundings per band; NaN above half the recording's rate."""
+    """Return the level of one call over its surroundings per band; NaN above half the recording's rate.
+
+    Raises
+    ------
+    AudioError
+        When it cannot be read, or holds NaN or infinite samples there.
+    """
     start_s, end_s = recording.calls[row].tolist()
     dur_s, rate = end_s - start_s, recording.sample_rate
     guard_s = _GUARD * dur_s
@@ -176,7 +183,7 @@ def _excess_db(
     audio = read_mono(recording.path, int(low_s * rate), int(high_s * rate))
     out = np.full(len(edges) - 1, np.nan)
     if not np.isfinite(audio).all():
-        return out
+        raise AudioError(f"{recording.path}: NaN or infinite samples around {start_s:g} s. Export it again.")
 
     def part(from_s: float, to_s: float) -> Samples:
         return audio[max(0, round((from_s - low_s) * rate)) : round((to_s - low_s) * rate)]

@@ -7,9 +7,9 @@ and Windows line ends are accepted.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
@@ -102,13 +102,31 @@ def validate(model: type[_Model], value: Any, source: Path | str) -> _Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        # An unknown key first: where one is missing, it is mostly this one that was misspelt.
+        first = min(error.errors(include_url=False), key=lambda found: found["type"] != "extra_forbidden")
         where = ".".join(str(part) for part in first["loc"]) or "top level"
         near = ""
         if first["type"] == "extra_forbidden":
-            near = nearest_key(str(first["loc"][-1]), model.model_fields)
+            near = nearest_key(str(first["loc"][-1]), _model_at(model, first["loc"][:-1]).model_fields)
         shown = f" (value {first['input']!r})" if not isinstance(first["input"], Mapping | list) else ""
         raise CfgError(f"{source}: {where}: {_rule(first)}{shown}{near}") from None
+
+
+def _model_at(model: type[BaseModel], place: Sequence[int | str]) -> type[BaseModel]:
+    """Return the model of an inner part, by its place in the whole; names in mappings and positions in lists count
+    for nothing.
+    """
+    for part in place:
+        field = model.model_fields.get(str(part))
+        inner = None if field is None else _model_in(field.annotation)
+        model = inner or model
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _model_in(inner)) is not None), None)
 
 
 def _explain(error: ValidationError, path: Path, values: Mapping[str, str], lines: Mapping[str, int]) -> str:

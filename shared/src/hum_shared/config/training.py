@@ -168,6 +168,12 @@ class TrainingCfg(ClipsCfg):
             raise broken_rule("fmin", f"fmin {self.fmin:g} Hz is not below fmax {self.fmax:g} Hz")
         if not left & {"fmax", "sr"} and self.fmax > self.sr / 2:
             raise broken_rule("fmax", f"fmax {self.fmax:g} Hz is above half the sample rate, {self.sr / 2:g} Hz")
+        if not left & {"hop_length", "n_fft"} and self.hop_length > self.n_fft:
+            raise broken_rule(
+                "hop_length",
+                f"hop_length {self.hop_length} is longer than n_fft {self.n_fft}; the spectrogram would leave gaps. "
+                f"Use a hop_length of at most {self.n_fft}.",
+            )
         if self.conv_kernel_size % 2 == 0:
             raise broken_rule("conv_kernel_size", f"conv_kernel_size {self.conv_kernel_size} is even; use an odd one")
         if not left & {"sequence_len", "sr"} and self.sequence_len * self.sr < 1000:
