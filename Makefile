@@ -46,8 +46,8 @@ format: setup ## format the code and fix what can be fixed
 quality: setup ## what every part of the detector is worth, over seeds (QUALITY=options of benchmarks/quality.py)
 	$(BIN)/python benchmarks/quality.py $(QUALITY)
 
-bench: setup ## time every stage against plain loops
-	$(BIN)/python -m benchmarks
+bench: setup ## time every stage against plain loops (BENCH=parts of it, such as prediction)
+	$(BIN)/python -m benchmarks $(BENCH)
 
 demo: setup ## the whole pipeline on a made-up corpus (or CORPUS=, BENCHMARK_CORPUS=, DEMO_CFG=; DEMO_OUT=)
 	$(BIN)/python benchmarks/demo.py $${CORPUS:+--corpus "$$CORPUS"} $${DEMO_OUT:+--out "$$DEMO_OUT"} \
