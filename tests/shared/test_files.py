@@ -88,6 +88,14 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.skipif(not Path("/sys").is_dir(), reason="no /sys: a folder that root cannot write either")
+def test_an_error_names_the_file_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/sys")
+    with pytest.raises(OSError, match=r"denied|Read-only") as error:
+        files.write_text(Path("x.txt"), "")
+    assert error.value.filename == "x.txt"
+
+
 def test_permissions_follow_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

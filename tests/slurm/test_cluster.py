@@ -222,6 +222,11 @@ def test_a_partial_row_is_done_until_its_recordings_change(place: Place) -> None
     assert len(place.calls()) == 3
 
 
+def test_status_of_a_workspace_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nix: no such folder; --workspace wants"):
+        cluster.show_status(tmp_path / "nix", json_output=True, say=print)
+
+
 def test_status_covers_sets_too(place: Place) -> None:
     plan_training(open_context(place.root)).write()
     plan_benchmark(open_context(place.root), set_name="field").write()

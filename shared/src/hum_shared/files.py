@@ -144,7 +144,7 @@ def _naming(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         no_room = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        if (error.filename is None and no_room) or str(error.filename).startswith(f"{target.parent}/."):
+        if (error.filename is None and no_room) or _TEMPORARY.fullmatch(Path(str(error.filename)).name):
             error.filename = str(target)
         raise
 

@@ -92,10 +92,12 @@ def show_status(root: Path, *, json_output: bool, say: Say) -> None:
     Raises
     ------
     InputError
-        When a manifest or `submissions.jsonl` cannot be read.
+        When there is no such workspace, or a manifest or `submissions.jsonl` cannot be read.
     MachineError
         When Slurm is there but does not answer.
     """
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; --workspace wants the one that holds TRAINING/ and BENCHMARK/")
     workspace = open_workspace(root)
     stages = written_stages(workspace)
     submissions, queue = _jobs(workspace, stages)
