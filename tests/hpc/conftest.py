@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from support.cluster_workspace import ClusterWorkspace
+from support.image_workspace import with_images
 from support.images import Images
 from support.interrupted_trainings import Interrupted, interrupt_trainings
 from support.private_cluster import CannotRun, PrivateCluster
 from support.tiny_workspace import CHAIN, PREPARE, make_tiny_workspace
+
+HOSTILE = """it's a "work" space, 50% $HOME ü.v1"""
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +73,31 @@ def reference(request: pytest.FixtureRequest, prepared: ClusterWorkspace) -> Clu
     for stage in CHAIN:
         workspace.call("hum-slurm", "run", stage, "--executor", "local", "--workers", "2")
     return workspace
+
+
+@pytest.fixture(scope="session")
+def begun(cluster: PrivateCluster, prepared: ClusterWorkspace) -> dict[str, ClusterWorkspace]:
+    """The corpora and settings under a hostile path per runtime, and the chain handed to Slurm from nothing else."""
+    chains = {"venv": prepared.copy_to(cluster.home / "venv" / HOSTILE)}
+    with contextlib.suppress(CannotRun):
+        chains["apptainer"] = with_images(prepared.copy_to(cluster.home / "apptainer" / HOSTILE), Images())
+    for workspace in chains.values():
+        workspace.submit(*CHAIN, "--chain")
+    return chains
+
+
+@pytest.fixture(scope="session")
+def venv_chain(begun: dict[str, ClusterWorkspace]) -> ClusterWorkspace:
+    """The chain out of the environment of these tests, ended."""
+    begun["venv"].finish(500)
+    return begun["venv"]
+
+
+@pytest.fixture(scope="session")
+def apptainer_chain(images: Images, begun: dict[str, ClusterWorkspace]) -> ClusterWorkspace:
+    """The chain out of the images, ended."""
+    begun["apptainer"].finish(500)
+    return begun["apptainer"]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from support.cluster_workspace import ClusterWorkspace
 from support.private_cluster import PrivateCluster
@@ -45,14 +46,30 @@ def test_two_workspaces_at_once_do_not_touch_each_other(
     mine = {task["job"] for task in copied.status()["evaluate"]["tasks"]}
     theirs = {task["job"] for task in other.status()["evaluate"]["tasks"]}
     assert not mine & theirs
-    copied.finish()
     for workspace in (copied, other):
+        workspace.finish()
         assert workspace.states("evaluate") == ["done"] * 4
         assert workspace.results("**/evaluation/index.json") == reference.results("**/evaluation/index.json")
 
 
 def test_what_runs_already_is_not_submitted_again(copied: ClusterWorkspace) -> None:
-    copied.submit("evaluate")
-    said = copied.submit("evaluate", code=2)
+    copied.submit("evaluate", "rf", "--chain")
+    said = copied.submit("rf", code=2)
     assert "already, as " in said
     copied.cluster.cancel(copied.jobs())
+
+
+def test_the_launchers_and_the_training_script_work_by_hand(cluster: PrivateCluster, copied: ClusterWorkspace) -> None:
+    def jobs_in(said: str) -> list[int]:
+        return [int(job) for job in re.findall(r"Submitted batch job (\d+)", said)]
+
+    by_bash = jobs_in(copied.call("bash", "BENCHMARK/jobs/eval_models.batch"))
+    training = jobs_in(copied.call("bash", "TRAINING/jobs/train_models.sbatch"))
+    launcher = jobs_in(copied.call("sbatch", "BENCHMARK/jobs/pred_models.batch"))
+    cluster.wait_for_jobs([*by_bash, *training, *launcher], 120)
+    log = next(copied.root.glob("BENCHMARK/jobs/job_logs/hum-predict-launcher_*.out")).read_text()
+    by_sbatch = jobs_in(log)
+    cluster.wait_for_jobs(by_sbatch, 120)
+    assert [len(by_bash), len(training), len(by_sbatch)] == [2, 1, 2]
+    for stage in ("train", "predict", "evaluate"):
+        assert set(copied.states(stage)) == {"done"}, stage

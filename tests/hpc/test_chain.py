@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 
 import pytest
 
 from support.cluster_workspace import ClusterWorkspace
-from support.image_workspace import with_images
-from support.images import Images
-from support.private_cluster import CannotRun, PrivateCluster
 from support.tiny_workspace import CHAIN, MODELS, VARIANTS
-
-HOSTILE = """it's a "work" space, 50% $HOME ü.v1"""
-
-
-@pytest.fixture(scope="module")
-def begun(cluster: PrivateCluster, prepared: ClusterWorkspace) -> dict[str, ClusterWorkspace]:
-    """The corpora and settings under a hostile path per runtime, and the chain handed to Slurm from nothing else."""
-    chains = {"venv": prepared.copy_to(cluster.home / "venv" / HOSTILE)}
-    with contextlib.suppress(CannotRun):
-        chains["apptainer"] = with_images(prepared.copy_to(cluster.home / "apptainer" / HOSTILE), Images())
-    for workspace in chains.values():
-        workspace.submit(*CHAIN, "--chain")
-    return chains
 
 
 @pytest.fixture(scope="module", params=["venv", "apptainer"])
-def chained(request: pytest.FixtureRequest, begun: dict[str, ClusterWorkspace]) -> ClusterWorkspace:
+def chained(request: pytest.FixtureRequest) -> ClusterWorkspace:
     """A chain that has ended."""
-    if request.param == "apptainer":
-        request.getfixturevalue("images")  # says what is missing
-    begun[request.param].finish(500)
-    return begun[request.param]
+    workspace: ClusterWorkspace = request.getfixturevalue(f"{request.param}_chain")
+    return workspace
 
 
 def test_every_task_is_done(chained: ClusterWorkspace) -> None:
@@ -82,7 +63,7 @@ def test_every_array_is_recorded_with_what_it_waited_for(chained: ClusterWorkspa
 
 
 def test_private_scratch_is_gone(chained: ClusterWorkspace) -> None:
-    assert [path.name for path in (chained.cluster.folder / "scratch").iterdir() if path.name.startswith("hum-")] == []
+    assert [path.name for path in chained.scratch.iterdir() if path.name.startswith("hum-")] == []
 
 
 def test_a_chain_that_is_done_is_a_chain_of_no_ops(chained: ClusterWorkspace, reference: ClusterWorkspace) -> None:

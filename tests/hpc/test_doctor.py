@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
+
 from support.cluster_workspace import ClusterWorkspace
+from support.images import Images
 
 
 def test_a_sound_site_passes_and_its_test_job_runs(reference: ClusterWorkspace) -> None:
     said = reference.call("hum-slurm", "doctor")
     assert "problem" not in said
     assert "MaxArraySize 11" in said
+    assert "a test job ran: " in said
+
+
+def test_images_their_digests_and_a_gpu_are_looked_at(apptainer_chain: ClusterWorkspace, images: Images) -> None:
+    said = apptainer_chain.call("hum-slurm", "doctor")
+    assert "problem" not in said
+    for service, digest in images.sums().items():
+        assert f"{service}.sif: {digest[:12]}" in said
+    assert re.search(r"train, predict: sbatch .*--gres=gpu:A100:1 would be accepted", said)
     assert "a test job ran: " in said
 
 

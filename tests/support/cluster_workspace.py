@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,14 +17,21 @@ _DIFFERS = ("provenance", "generated_at", "created_at")
 
 
 class ClusterWorkspace:
-    """A workspace folder that the cluster's user owns."""
+    """A workspace folder that the cluster's user owns.
+
+    Attributes
+    ----------
+    scratch
+        The folder of nodes' scratch, of the jobs that are submitted here alone.
+    """
 
     def __init__(self, cluster: PrivateCluster, root: Path):
         self.cluster, self.root = cluster, root
+        self.scratch = cluster.give(Path(tempfile.mkdtemp(dir=cluster.folder / "scratch")))
 
-    def call(self, *command: str | Path, code: int = 0, path: str = "") -> str:
+    def call(self, *command: str | Path, code: int = 0) -> str:
         """Run a command in the workspace as the user, check its exit code and return all that it printed."""
-        env = {"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1", **({"PATH": path} if path else {})}
+        env = {"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1", "TMPDIR": str(self.scratch)}
         done = self.cluster.run(*command, cwd=self.root, env=env)
         assert done.returncode == code, f"{command}: exit {done.returncode}\n{done.stdout}{done.stderr}\n{self.logs()}"
         return done.stdout + done.stderr

@@ -27,12 +27,15 @@ gpu = "--gres=gpu:A100:1"
 """
 
 
+def image_site(images: Images, *, device: str | None = None) -> str:
+    """Return a site file for the images; `device` is what its GPU stages must compute with."""
+    folder = json.dumps(str(images.folder.resolve()))
+    return _SITE.format(images=folder, device="" if device is None else f'device = "{device}"')
+
+
 def with_images(workspace: ClusterWorkspace, images: Images, *, device: str | None = None) -> ClusterWorkspace:
-    """Give a workspace a site of its own; `device` is what its GPU stages must compute with."""
-    text = _SITE.format(
-        images=json.dumps(str(images.folder.resolve())), device="" if device is None else f'device = "{device}"'
-    )
-    (workspace.root / "site.toml").write_text(text)
+    """Give a workspace such a site."""
+    (workspace.root / "site.toml").write_text(image_site(images, device=device))
     settings = workspace.root / "workspace.toml"
     settings.write_text(settings.read_text().replace('"local-test"', '"site.toml"'))
     return workspace
