@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
+from hum_evaluator.leakage import Certificate
 from hum_evaluator.metrics import outcome
 from hum_evaluator.report import charts, gallery, rates, words
-from hum_evaluator.report.curves import PrPoint
+from hum_evaluator.report.curves import PrPoint, curve_of_forest
 from hum_evaluator.report.events import (
     NEVER_SCORED,
     NO_CALL,
@@ -22,9 +23,10 @@ from hum_evaluator.report.events import (
     selections_alone,
     with_turned_down,
 )
+from hum_evaluator.report.panel import _qualities
 from hum_evaluator.report.runs import Layer
 from hum_evaluator.report.svg import Axis, Chart, axis, number, strip
-from hum_evaluator.report.training import parse_curves
+from hum_evaluator.report.training import parse_curves, read_training
 from hum_evaluator.stretch import Curve, Mark, Sound
 from hum_evaluator.truth import GroundTruth
 from hum_shared.errors import TableError
@@ -212,8 +214,8 @@ def test_the_shortest_mark_at_the_very_end_is_seen():
 @pytest.mark.parametrize(
     "made",
     [
-        lambda: charts.precision_recall([("c0", HOSTILE, [])], [("c0", HOSTILE, (0.0, 0.0))]),
-        lambda: charts.precision_recall([("c0", "a", [(0.9, 0.8), (0.5, 0.99)])], [("c0", "a", (0.9, 0.8))]),
+        lambda: charts.precision_recall([("c0", HOSTILE, [])], [("c0", HOSTILE, (0.0, 0.0), 0.5)]),
+        lambda: charts.precision_recall([("c0", "a", [(0.9, 0.8), (0.5, 0.99)])], [("c0", "a", (0.9, 0.8), None)]),
         lambda: charts.edge_histograms([0.0], [0.0])[0],
         lambda: charts.rates_over_time([], "hour", with_truth=True),
         lambda: charts.rates_over_time([(0.0, 0.0, 0.0)], "hour", with_truth=False),
@@ -255,8 +257,64 @@ def test_the_words_name_reasons_tape_and_edges():
         "Of 2 missed calls: 1 × its recording was never scored; 1 × nothing was selected here.",
         "It finds 100 % of quality 1, 0 % of quality 3.",
         "Most errors lie on b.wav: 5 missed, 0 false alarms, F1 0.000.",
-        "A typical hit starts 100 ms late and ends 200 ms late.",
+        "A typical hit starts 100 ms too late and ends 200 ms too late.",
     ]
+
+
+def test_no_tape_is_named_where_errors_are_spread():
+    found = events(truth_of(call(1, 2), call(1, 2, tape="b.wav")), [], SCORED, 0.4)
+    tapes = {TAPE: {"fp": 0, "fn": 1, "f1": 0.0}, "b.wav": {"fp": 1, "fn": 0, "f1": 0.0}}
+    assert words.worst_tape(tapes) is None
+    assert "No single one of the 2 tapes has most of the errors." in words.where_it_fails(found, tapes)
+    assert words.worst_tape({}) is None
+
+
+def test_the_curve_of_a_forest_begins_with_all_that_it_let_pass():
+    entries = [selection(n, n + 0.5, rf_prob=0.70006 + n / 1000) for n in range(40)]
+    line = curve_of_forest(entries, truth_of(*(call(n, n + 0.5, uid=n) for n in range(40))), 0.4, "optimal")
+    assert line[0].threshold == 0.70006
+    assert line[0].recall == 1
+
+
+def test_calls_are_counted_by_quality_and_by_what_became_of_them():
+    calls = [call(1, 2, 3), call(10, 11, 3), call(20, 21, 1), call(30, 31, 1)]
+    found = events(truth_of(*calls), [selection(1, 2), selection(20.9, 25)], SCORED, 0.4)
+    assert _qualities(found) == [
+        ("Q3", 1, 1, {NOTHING_HERE: 1, "selected, but with edges too far off": 0}),
+        ("Q1", 0, 2, {NOTHING_HERE: 1, "selected, but with edges too far off": 1}),
+    ]
+
+
+def test_a_model_that_saw_nothing_of_the_benchmark_is_named():
+    clean, unsure = Certificate((), (), ()), Certificate((), ("no card",), ())
+    (said,) = words.not_seen({("a", "evaluation"): clean, ("b", "evaluation"): clean, ("b", "postrf"): unsure})
+    assert "training, tuning and forest of a used none" in said
+    assert words.not_seen({("b", "postrf"): unsure}) == []
+
+
+def test_the_next_of_the_same_layer_is_told_where_the_next_is_of_the_other():
+    order = [
+        Layer(Path("runs/m") / variant, layer, PredictionIndex(entries=[]), {"f1": f1})
+        for variant, layer, f1 in (("v", "evaluation", 0.9), ("w", "postrf", 0.8), ("w", "evaluation", 0.7))
+    ]
+    paired = [a_difference(-0.3, -0.1, -0.2, "w", "with the best run", "evaluation")]
+    assert words.rivals(order, paired).endswith("m · w · evaluation has F1 0.700: clearly worse (ΔF1 -0.2).")
+
+
+def test_the_setting_of_a_layer_is_told():
+    said = {"threshold": 0.5, "decoder": "hysteresis", "rf_threshold": 0.22061}
+    index = PredictionIndex.model_validate({"meta": said, "entries": []})
+    assert Layer(Path("r/m/v"), "evaluation", index).setting.endswith("no forest, decoder hysteresis, threshold 0.5")
+    assert Layer(Path("r/m/v"), "postrf", index).setting.endswith("selections, threshold 0.221")
+    assert Layer(Path("r/m/v"), "postrf", PredictionIndex(entries=[])).chosen is None
+
+
+def test_curves_of_every_network_of_a_model_are_read(tmp_path):
+    for name in ("dense/summaries/fold0", "dense/summaries/fold1", "plain/summaries"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "curves.csv").write_text("epoch,train_loss\n1,0.5\n")
+    found = read_training(tmp_path, ["dense", "none", "plain"])
+    assert [one.model for one in found] == ["dense · network 1", "dense · network 2", "plain"]
 
 
 def a_difference(low, high, delta, variant="v", compared="filter with baseline", layer="postrf"):

@@ -1,7 +1,10 @@
 """One look for everybody."""
 
 import asyncio
+import gc
 import time
+
+import pytest
 
 from hum_shared.status.tasks import Evidence
 from hum_shared.status.views import RunView
@@ -61,6 +64,57 @@ def test_where_looking_takes_long_answers_are_of_a_moment_ago() -> None:
         watcher.close()
 
     asyncio.run(ask())
+
+
+def test_after_a_silence_the_first_answer_comes_at_once_and_the_next_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Counting(took_s=0.1)
+    monkeypatch.setattr("hum_shared.status.watcher._MOMENT_S", 0.0)
+    monkeypatch.setattr("hum_shared.status.watcher._PAUSE_PER_LOOK", 0)
+
+    async def ask() -> None:
+        watcher = Watcher(source)
+        first = await watcher.fresh()
+        assert await watcher.fresh() is first
+        await asyncio.sleep(0.3)
+        assert (await watcher.fresh()).version > first.version
+        watcher.close()
+
+    asyncio.run(ask())
+
+
+def test_a_forgotten_server_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Counting(took_s=0.1)
+    monkeypatch.setattr("hum_shared.status.watcher._FORGOTTEN_S", 0.0)
+    monkeypatch.setattr("hum_shared.status.watcher._INTERVAL_S", 0.01)
+
+    async def ask() -> None:
+        watcher = Watcher(source)
+        await watcher.fresh()
+        await watcher.fresh()
+        await asyncio.sleep(0.3)
+        assert source.looks == 1
+        watcher.close()
+
+    asyncio.run(ask())
+
+
+def test_thousands_of_tasks_are_no_work_for_the_garbage_collector() -> None:
+    class Many(Counting):
+        def read(self) -> tuple[dict[str, Evidence], list[RunView], list[str]]:
+            return {f"predict/{n}": Evidence("predict", str(n)) for n in range(1000)}, [], []
+
+    async def ask(source: Counting) -> int:
+        before = gc.get_freeze_count()
+        watcher = Watcher(source)
+        await watcher.fresh()
+        watcher.close()
+        return gc.get_freeze_count() - before
+
+    try:
+        assert asyncio.run(ask(Counting())) <= 0
+        assert asyncio.run(ask(Many())) > 1000
+    finally:
+        gc.unfreeze()
 
 
 def test_a_client_that_leaves_does_not_stop_the_look_for_the_others() -> None:

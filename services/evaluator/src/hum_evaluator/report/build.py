@@ -156,7 +156,8 @@ def _page(
         gain=words.gain_of_forest(compared.paired, best),
         cautions=words.cautions(layers, n_calls) + _unchecked(compared),
         warnings=warnings,
-        notes=compared.notes,
+        notes=[*words.not_seen(compared.certificates), *compared.notes],
+        against=words.against_best(compared.paired),
         layers=list(layers),
         intervals={one.key: words.interval(one.row) for one in layers if one.row is not None},
         min_iou=request.min_iou,
@@ -227,16 +228,16 @@ def _points(
 
 def _curves(
     detailed: Sequence[Layer], points: Sequence[Sequence[curves.PrPoint]]
-) -> tuple[Markup, list[tuple[str, str]]]:
-    """Return the chart of precision over recall, and (CSS class, name) of its legend."""
-    legend = [(charts.colour(position), layer.name) for position, layer in enumerate(detailed)]
+) -> tuple[Markup, list[tuple[str, str, str]]]:
+    """Return the chart of precision over recall, and (CSS class, name, setting) of its legend."""
+    legend = [(charts.colour(position), layer.name, layer.setting) for position, layer in enumerate(detailed)]
     lines = [
         (css, name, [(point.recall, point.precision) for point in line])
-        for (css, name), line in zip(legend, points, strict=True)
+        for (css, name, _), line in zip(legend, points, strict=True)
     ]
     dots = [
-        (css, name, (float(layer.row["recall"] or 0), float(layer.row["precision"] or 0)))
-        for (css, name), layer in zip(legend, detailed, strict=True)
+        (css, name, (float(layer.row["recall"] or 0), float(layer.row["precision"] or 0)), layer.chosen)
+        for (css, name, _), layer in zip(legend, detailed, strict=True)
         if layer.row is not None
     ]
     return charts.precision_recall(lines, dots), legend
@@ -248,7 +249,9 @@ def _training(models: Path | None, layers: Sequence[Layer]) -> list[tuple[str, l
     found = []
     for history in read_training(models, sorted({layer.model for layer in layers})):
         losses = charts.training(history, {"train_loss": "c0", "val_loss": "c1"}, "loss")
-        rates = charts.training(history, {"val_f1": "c2", "val_precision": "c3", "val_tpr": "c4"}, "share")
+        rates = charts.training(
+            history, {"val_f1": "c2", "val_precision": "c3", "val_tpr": "c4", "val_recall": "c4"}, "share"
+        )
         found.append((history.model, [losses, rates]))
     return found
 

@@ -21,7 +21,7 @@ def colour(position: int) -> str:
 
 
 def precision_recall(
-    curves: Sequence[tuple[str, str, Sequence[Point]]], chosen: Sequence[tuple[str, str, Point]]
+    curves: Sequence[tuple[str, str, Sequence[Point]]], chosen: Sequence[tuple[str, str, Point, float | None]]
 ) -> Markup:
     """Return precision over recall.
 
@@ -30,10 +30,10 @@ def precision_recall(
     curves
         (CSS class, name, points (recall, precision) over the threshold).
     chosen
-        (CSS class, name, (recall, precision)) of the runs.
+        (CSS class, name, (recall, precision), threshold) of the runs.
     """
     # Good runs crowd in a corner: the axes begin below the lowest of them.
-    low = max(0.0, np.floor(10 * min([1.0, *(min(point) for _, _, point in chosen)]) - 1) / 10)
+    low = max(0.0, np.floor(10 * min([1.0, *(min(point) for _, _, point, _ in chosen)]) - 1) / 10)
     said = f"Precision over recall: {len(curves)} curves, {len(chosen)} runs at their thresholds"
     recalls = axis("recall: share of calls found", low, 1.0)
     chart = Chart(recalls, axis("precision: share of selections that are calls", low, 1.0), said, 560, 420)
@@ -44,8 +44,10 @@ def precision_recall(
             chart.text((1.0, f1 / (2 - f1)), f"F1 {f1:g}", "tick", dx=-46, dy=-3)
     for css, name, points in curves:
         chart.line([point for point in points if min(point) >= low], css, name)
-    for css, name, point in chosen:
-        chart.dot(point, css, f"{name}: recall {point[0]:.3f}, precision {point[1]:.3f}", radius=5)
+    for css, name, point, threshold in chosen:
+        at = "" if threshold is None else f"{threshold:.3g}"
+        chart.dot(point, css, f"{name}: recall {point[0]:.3f}, precision {point[1]:.3f}, threshold {at}", radius=5)
+        chart.text(point, at, "chosen", dx=-8, dy=14)
     return chart.svg()
 
 
@@ -61,7 +63,9 @@ def _edge_histogram(errors_ms: Sequence[float], what: str, reach: float) -> Mark
     counts, _ = np.histogram(np.clip(errors_ms, -reach, reach), edges)  # what lies beyond stands in the last bars
     said = f"{what} of {len(errors_ms)} hits, median {np.median(errors_ms):+.0f} ms"
     top = max(1, int(counts.max()))
-    chart = Chart(axis(f"{what}: ms later than the call", -reach, reach), axis("hits", 0, top), said)
+    chart = Chart(
+        axis(f"{what}: ms after the true one (left of 0: too early)", -reach, reach), axis("hits", 0, top), said
+    )
     for count, left, right in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         if count:
             chart.bar(left, right, count, "hit", f"{left:.0f} to {right:.0f} ms: {count}")
@@ -98,7 +102,7 @@ def rates_by_tape(tapes: Sequence[tuple[str, float, float]]) -> Markup:
     chart = Chart(axis("calls per hour", 0, top), axis("selections per hour", 0, top), said, 420, 360)
     chart.line([(0.0, 0.0), (top, top)], "iso", "as many selections as calls")
     for name, true, selected in tapes:
-        chart.dot((true, selected), "c0", f"{name}: {true:.1f} calls, {selected:.1f} selections per hour")
+        chart.dot((true, selected), "c0 faint", f"{name}: {true:.1f} calls, {selected:.1f} selections per hour")
     return chart.svg()
 
 

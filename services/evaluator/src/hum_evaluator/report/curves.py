@@ -70,7 +70,7 @@ def curve_of_forest(
     probs = np.array([entry.rf_prob for entry in entries if entry.rf_prob is not None])
     if len(probs) == 0:
         return []
-    thresholds = np.unique(np.round(np.quantile(probs, np.linspace(0, 0.95, 16)), 4)).tolist()
+    thresholds = np.unique(np.quantile(probs, np.linspace(0, 0.95, 16), method="lower")).tolist()
     by_threshold = []
     for threshold in thresholds:
         tapes: dict[str, list[tuple[float, float]]] = {}

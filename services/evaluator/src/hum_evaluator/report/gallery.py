@@ -129,8 +129,17 @@ def spectrogram_svg(
             f"{number(x(t))},{number(y(p))}" for t, p in zip(curve.time_s.tolist(), curve.p.tolist(), strict=True)
         )
         parts.append(Markup('<polyline class="score" points="{}"/>').format(points))
+        for p, word in ((1.0, "score 1"), (0.0, "0")):
+            parts.append(Markup('<text class="in-curve" x="4" y="{}">{}</text>').format(number(y(p) + 7 * p), word))
     parts.append(
         Markup('<text class="khz" x="4" y="{}">{} kHz</text>').format(top + 11, number(round(max_hz / 1000, 1)))
+    )
+    bar = 0.5 if length_s >= 1 else 0.1
+    right = WIDTH - 8
+    parts.append(
+        Markup(
+            '<path class="scale" d="M{} {}H{}"/><text class="khz" x="{}" y="{}" text-anchor="end">{} s</text>'
+        ).format(number(right - bar / length_s * WIDTH), bottom - 5, right, right, bottom - 9, number(bar))
     )
     parts.append(Markup('<path class="cursor" d="M0 0V{}" visibility="hidden"/>').format(height))
     return Markup('<svg class="spectrogram" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(

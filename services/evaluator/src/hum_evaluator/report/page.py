@@ -29,7 +29,8 @@ class Page:
     layers: list[Layer]
     intervals: dict[tuple[str, str, str], str]
     min_iou: float
-    curves: tuple[Markup, list[tuple[str, str]]] | None
+    curves: tuple[Markup, list[tuple[str, str, str]]] | None
+    against: dict[tuple[str, str, str], str]
     panels: list[Panel]
     training: list[tuple[str, list[Markup]]]
     provenance: Provenance
@@ -50,7 +51,7 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(decimals=decimals, share=percent)
+    environment.filters.update(decimals=decimals, share=percent, ms=signed_ms)
     folder = files("hum_evaluator.report") / "templates"
     return environment.get_template("report.html.j2").render(
         page=page,
@@ -62,6 +63,12 @@ def render(page: Page) -> str:
 def decimals(value: object, digits: int = 3) -> str:
     """Return a number with so many decimals; – where there is none."""
     return f"{value:.{digits}f}" if isinstance(value, int | float) else "–"
+
+
+def signed_ms(value: float) -> str:
+    """Return milliseconds with their sign, as `−5 ms`; 0 has none."""
+    rounded = round(value)
+    return "0 ms" if rounded == 0 else f"{rounded:+d} ms".replace("-", "−")
 
 
 def percent(value: object) -> str:

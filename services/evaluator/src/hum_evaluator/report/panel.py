@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from markupsafe import Markup
 
 from hum_evaluator.metrics import QUALITIES, Row
@@ -62,8 +63,9 @@ class Panel:
     rates_label: str
     hourly: Markup | None
     by_tape: Markup | None
-    qualities: list[tuple[str, int, int]]
-    reasons: list[tuple[str, str, int]]
+    qualities: list[tuple[str, int, int, dict[str, int]]]
+    reasons: list[tuple[str, int]]
+    edge_medians: tuple[float, float] | None
     confidence: Markup | None
     groups: list[tuple[str, str, list[Item]]]
 
@@ -117,6 +119,7 @@ def panel(layer: Layer, found: Sequence[Event], tapes: Mapping[str, Row], media:
         tapes=lines[:MOST_STRIPS],
         n_more_tapes=max(0, len(lines) - MOST_STRIPS),
         edges=charts.edge_histograms(starts, ends) if starts else [],
+        edge_medians=(float(np.median(starts)), float(np.median(ends))) if starts else None,
         rates_label=label,
         hourly=charts.rates_over_time(hourly, label, with_truth) if len(hourly) > 1 else None,
         by_tape=charts.rates_by_tape(rates.by_tape(found, scored)) if with_truth and scored else None,
@@ -151,25 +154,25 @@ def _errors(line: TapeLine) -> int:
     return int(line.row["fp"] or 0) + int(line.row["fn"] or 0) if line.row else line.n_selections
 
 
-def _qualities(found: Sequence[Event]) -> list[tuple[str, int, int]]:
-    """Return (quality, found, missed)."""
+def _qualities(found: Sequence[Event]) -> list[tuple[str, int, int, dict[str, int]]]:
+    """Return (quality, found, missed, why missed → how often), every reason in every row."""
+    why = Counter(event.why.split(" (")[0] for event in found if event.kind == "miss")
+    reasons = sorted(why, key=lambda one: (-why[one], one))
     rows = []
     for quality in (*reversed(QUALITIES), None):
         calls = [event for event in found if event.call is not None and event.quality == quality]
         if calls:
             hits = sum(event.kind == "hit" for event in calls)
-            rows.append(("unknown" if quality is None else f"Q{quality}", hits, len(calls) - hits))
+            missed = Counter(event.why.split(" (")[0] for event in calls if event.kind == "miss")
+            by_reason = {reason: missed[reason] for reason in reasons}
+            rows.append(("unknown" if quality is None else f"Q{quality}", hits, len(calls) - hits, by_reason))
     return rows
 
 
-def _reasons(found: Sequence[Event]) -> list[tuple[str, str, int]]:
-    """Return (missed or false alarm, why, how often), most frequent first."""
-    counts = Counter(
-        ("missed" if event.kind == "miss" else "false alarm", event.why.split(" (")[0])
-        for event in found
-        if event.kind in ("miss", "alarm")
-    )
-    return [(kind, why, count) for (kind, why), count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
+def _reasons(found: Sequence[Event]) -> list[tuple[str, int]]:
+    """Return (why a false alarm, how often), most frequent first."""
+    counts = Counter(event.why.split(" (")[0] for event in found if event.kind == "alarm")
+    return sorted(counts.items(), key=lambda one: (-one[1], one[0]))
 
 
 def _highest_scores(found: Sequence[Event], sources: Mapping[str, Source], count: int) -> dict[int, float]:

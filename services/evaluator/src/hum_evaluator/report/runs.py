@@ -50,6 +50,24 @@ class Layer:
         return f"{self.model} · {self.variant} · {self.layer}"
 
     @property
+    def chosen(self) -> float | None:
+        """The threshold that decided what is a selection: the forest's after it, else the decoder's."""
+        value = self._said("rf_threshold" if self.layer == "postrf" else "threshold")
+        return float(value) if isinstance(value, int | float) else None
+
+    @property
+    def setting(self) -> str:
+        """How the selections came about, in words."""
+        at = "" if self.chosen is None else f", threshold {self.chosen:.3g}"
+        if self.layer == "postrf":
+            return f"what the forest lets pass of the network's selections{at}"
+        decoder = self._said("decoder")
+        return f"the network's selections, no forest{f', decoder {decoder}' if decoder else ''}{at}"
+
+    def _said(self, key: str) -> object:
+        return (self.index.meta.model_extra or {}).get(key)
+
+    @property
     def hours(self) -> float | None:
         """Hours of recordings that were looked at; None in old indexes."""
         scored = self.index.meta.recordings

@@ -16,7 +16,7 @@ CURVES = "curves.csv"
 
 @dataclass(frozen=True)
 class TrainingCurves:
-    """One model's history: column name → values, one per evaluation; `epoch` among them."""
+    """History of a model, or of one of its networks: column → values, one per evaluation; `epoch` among them."""
 
     model: str
     columns: dict[str, list[float | None]]
@@ -40,9 +40,14 @@ def read_training(models_dir: Path, models: Sequence[str]) -> list[TrainingCurve
     """
     found = []
     for model in models:
-        path = models_dir / model / "summaries" / CURVES
-        if path.is_file():
-            found.append(TrainingCurves(model, parse_curves(read_text(path), path)))
+        folder = models_dir / model / "summaries"
+        # A model of several networks has a folder for each.
+        for path in sorted([*folder.glob(CURVES), *folder.glob(f"fold*/{CURVES}")]):
+            part = path.parent.name.removeprefix("fold")
+            name = (
+                model if path.parent == folder else f"{model} · network {int(part) + 1 if part.isdecimal() else part}"
+            )
+            found.append(TrainingCurves(name, parse_curves(read_text(path), path)))
     return found
 
 

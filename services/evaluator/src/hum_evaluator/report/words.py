@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from hum_evaluator.leakage import Certificate
 from hum_evaluator.metrics import QUALITIES, Row
 from hum_evaluator.pairing import WITH_BASELINE, WITH_BEST
 from hum_evaluator.report.curves import PrPoint
@@ -68,7 +69,28 @@ def rivals(order: Sequence[Layer], paired: Sequence[Row]) -> str:
     for row in paired:
         if row["compared"] == WITH_BEST and _key(row) == others[0].key and _key(row, "other_") == order[0].key:
             return f"{said}: {_chance(row)} ({row['verdict']})."
+    for one in others[1:]:
+        for row in paired if one.layer == order[0].layer else ():
+            if row["compared"] == WITH_BEST and _key(row) == one.key and _key(row, "other_") == order[0].key:
+                return f"{said}. {one.name} has F1 {_f1(one):.3f}: {_chance(row)} ({row['verdict']})."
     return f"{said}."
+
+
+def against_best(paired: Sequence[Row]) -> dict[tuple[str, str, str], str]:
+    """Return (model, variant, layer) → how the run compares with the best one of its layer."""
+    return {_key(row): f"{_chance(row)}: {row['verdict']}" for row in paired if row["compared"] == WITH_BEST}
+
+
+def not_seen(certificates: Mapping[tuple[str, str], Certificate]) -> list[str]:
+    """Return a sentence about the models of which it is known that they never saw the benchmark; none without any."""
+    bad = {model for (model, _), one in certificates.items() if one.overlaps or one.missing}
+    clean = sorted({model for model, _ in certificates} - bad)
+    if not clean:
+        return []
+    return [
+        f"No leakage found: training, tuning and forest of {', '.join(clean)} used none of these tapes "
+        "(by tape and by digest of the audio)."
+    ]
 
 
 def gain_of_forest(paired: Sequence[Row], best: Layer | None) -> list[str]:
@@ -80,7 +102,7 @@ def gain_of_forest(paired: Sequence[Row], best: Layer | None) -> list[str]:
     runs = f"{len(rows)} run{'' if len(rows) == 1 else 's'}"
     said = [f"Of {runs}, F1 is " + ", ".join(f"{what} in {judged[what]}" for what in _CHANCES if judged[what]) + "."]
     own = [row for row in rows if best is not None and (row["model"], row["variant"]) == best.key[:2]]
-    said += [f"In the best run: {row['verdict']}." for row in own]
+    said += [f"In the best run it is {_chance(row)}: {row['verdict']}." for row in own]
     most = max(rows, key=lambda row: (float(row["delta_f1"] or 0), str(row["model"]), str(row["variant"])))
     if most not in own and float(most["delta_f1"] or 0) > 0:
         said.append(f"It helps most in {most['model']} · {most['variant']}: {most['verdict']}.")
@@ -102,9 +124,10 @@ def where_it_fails(found: Sequence[Event], tapes: Mapping[str, Row]) -> list[str
     worst = worst_tape(tapes)
     if worst:
         row = tapes[worst]
-        said.append(
-            f"Most errors lie on {worst}: {row['fn']} missed, {row['fp']} false alarms, F1 {float(row['f1'] or 0):.3f}."
-        )
+        alarms = f"{row['fp']} false alarm{'' if row['fp'] == 1 else 's'}"
+        said.append(f"Most errors lie on {worst}: {row['fn']} missed, {alarms}, F1 {float(row['f1'] or 0):.3f}.")
+    elif len(tapes) > 1 and said:
+        said.append(f"No single one of the {len(tapes)} tapes has most of the errors.")
     starts, ends = edge_errors_ms(found)
     if starts:
         said.append(f"A typical hit starts {_late(starts)} and ends {_late(ends)}.")
@@ -112,11 +135,10 @@ def where_it_fails(found: Sequence[Event], tapes: Mapping[str, Row]) -> list[str
 
 
 def worst_tape(tapes: Mapping[str, Row]) -> str | None:
-    """Return the tape with most errors where there are several and one has any; the first by name of equal ones."""
+    """Return the tape with most errors where there are several; None where none has more than all others."""
     errors = {tape: int(row["fp"] or 0) + int(row["fn"] or 0) for tape, row in tapes.items()}
-    if len(errors) < 2 or max(errors.values()) == 0:
-        return None
-    return min(errors, key=lambda tape: (-errors[tape], tape))
+    first, *others = sorted(errors, key=lambda tape: -errors[tape]) or [""]
+    return first if others and errors[first] > errors[others[0]] else None
 
 
 def cautions(layers: Sequence[Layer], n_calls: int | None) -> list[str]:
@@ -174,8 +196,8 @@ def _found(found: Sequence[Event], quality: int) -> tuple[int, int]:
 def _late(errors_ms: Sequence[float]) -> str:
     median = float(np.median(errors_ms))
     if abs(median) < 5:
-        return "on time"
-    return f"{abs(median):.0f} ms {'late' if median > 0 else 'early'}"
+        return "on time, to within 5 ms"
+    return f"{abs(median):.0f} ms too {'late' if median > 0 else 'early'}"
 
 
 def _hours(hours: float) -> str:
