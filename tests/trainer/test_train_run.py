@@ -77,6 +77,14 @@ def test_training_learns_and_leaves_everything_behind(tmp_path):
     assert _curves(tmp_path).startswith("epoch,lr,train_loss,val_loss,val_accuracy,val_f1")
 
 
+def test_progress_ends_at_all_that_there_was_to_do(tmp_path):
+    # 12 clips in batches of 8: an epoch leaves some out.
+    run_training(_workspace(tmp_path, max_train_epochs=2), tmp_path / "progress.json")
+    state = json.loads((tmp_path / "progress.json").read_text())
+    assert state["state"] == "done"
+    assert state["done"] == state["total"] > 0
+
+
 def test_the_log_keeps_what_was_said_and_with_debug_every_batch(tmp_path, capsys):
     run_training(_workspace(tmp_path, log_dir="run/log files", max_train_epochs=2, debug="true"))
     lines = (tmp_path / "run" / "log files" / "train.log").read_text().splitlines()

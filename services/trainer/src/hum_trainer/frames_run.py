@@ -79,6 +79,7 @@ def run_frames(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = No
             f"{describe(setup.device, setup.precision)}"
         )
         trainers = [_train(setup, number, n_chunks, stop, progress, log) for number in range(len(task.folds))]
+        progress.total = progress.done  # a last batch may be short, and training may stop early
         members = [trainer.use_best() for trainer in trainers]
         outcome = outcome_of(setup, [(network, fold.val) for network, fold in zip(members, task.folds, strict=True)])
         _write_model(setup, trainers, members, outcome)

@@ -115,6 +115,7 @@ def run_training(cfg_path: Path, progress_file: Path | None = None, *, device: D
             summaries.evaluation(epoch, trainer.history, outcome)
 
         trainer.fit(stop, on_batch, on_evaluation)
+        progress.total = progress.done  # a last batch may be short, and training may stop early
         trainer.use_best()
         parts = {
             "val": trainer.outcome(trainer.val, trainer.val_labels),

@@ -109,6 +109,7 @@ def run_windows(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = N
             on_evaluation,
             lambda epoch, n: log.say(f"epoch {epoch}: {n} false alarms are negatives now"),
         )
+        progress.total = progress.done  # a last batch may be short, and training may stop early
         summaries.close()
         network = trainer.use_best()
         assert isinstance(network, Network)
