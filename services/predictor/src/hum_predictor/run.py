@@ -33,7 +33,7 @@ from hum_shared.scores import ScoreMeta, read_score_meta, read_score_track, scor
 from hum_shared.stopping import StopRequest
 
 SCORING_VERSION = 1
-"""Part of what makes a score track up to date; raised when the numbers change."""
+"""Part of what makes a score track up to date; raised when the numbers change by more than a sum's order does."""
 
 _PACKAGES = ("torch", "numpy", "soundfile", "soxr", "pyarrow")
 

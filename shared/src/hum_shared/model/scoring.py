@@ -27,7 +27,7 @@ from hum_shared.model.spectrogram_stream import SpectrogramStream
 Blocks = Iterable[NDArray[np.float32]]
 Job = TypeVar("Job")
 
-_CPU_BATCH = {"float32": 32, "bfloat16": 64}  # the fastest where it was measured: benchmarks/README.md
+_CPU_BATCH = 64  # the fastest where it was measured: benchmarks/README.md
 _CUDA_BATCH = 512
 
 
@@ -80,7 +80,7 @@ class WindowScorer:
     ) -> None:
         self.device, self.precision = device, precision
         self.threads = threads if device.type == "cpu" else 1
-        self.batch_size = batch_size or (_CUDA_BATCH if device.type == "cuda" else _CPU_BATCH[precision])
+        self.batch_size = batch_size or (_CUDA_BATCH if device.type == "cuda" else _CPU_BATCH)
         self.stream = SpectrogramStream(model.data_opts) if model.data_opts.background_s is not None else None
         self.front_end = FrontEnd(model.data_opts, min_max_norm=min_max_norm).to(device).eval()
         self.encoder = _fastest(model, device, precision).eval()
