@@ -74,6 +74,12 @@ def test_text_among_the_features_is_refused(tmp_path: Path) -> None:
         read(tmp_path, mfcc1_mean=["1", "x", "2"])
 
 
+@pytest.mark.parametrize("value", [float("inf"), -1e300])
+def test_a_value_that_no_forest_can_hold_is_named_with_its_row(tmp_path: Path, value: float) -> None:
+    with pytest.raises(TableError, match=r"mfcc1_mean of data row 2 is .*, more than a forest can hold"):
+        read(tmp_path, mfcc1_mean=[1.0, value, 2.0])
+
+
 def test_the_digest_changes_with_any_value_label_or_tape(tmp_path: Path) -> None:
     digests = {
         read(tmp_path, **changes).sha256

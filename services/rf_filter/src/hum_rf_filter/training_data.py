@@ -20,6 +20,7 @@ from hum_shared.errors import TableError
 
 TARGET, NOISE = "target", "noise"
 
+_LARGEST = float(np.finfo(np.float32).max)  # scikit-learn's trees hold features as float32
 _CEPSTRAL = re.compile(r"(?:d_|dd_)?mfcc\d+_(?:mean|std)")
 
 
@@ -130,7 +131,7 @@ def training_data(
     Raises
     ------
     TableError
-        When no feature column is there or one is not numeric.
+        When no feature column is there, or one holds what is not a number or is too large for a forest.
     """
     known = [name for name in table.columns if is_feature(str(name))]
     columns = [name for name in known if name not in FILLED_COLUMNS or table[name].notna().any()]
@@ -140,6 +141,14 @@ def training_data(
         features = table[columns].astype(np.float64)
     except ValueError as error:
         raise TableError(f"{source}: a feature is not a number ({error})") from None
+    too_large = np.argwhere(np.abs(features.to_numpy()) > _LARGEST)
+    if len(too_large):
+        row, column = too_large[0].tolist()
+        value = float(features.to_numpy()[row, column])
+        raise TableError(
+            f"{source}: {features.columns[column]} of data row {row + 1} is {value:g}, more than a forest can hold. "
+            "Leave the row out, or write the table anew with hum-rf-filter extract."
+        )
     sounding = features.drop(columns=list(FILLED_COLUMNS), errors="ignore").notna().all(axis=1).to_numpy()
     labelled = labels != ""
     rows = np.flatnonzero(sounding & labelled)
