@@ -66,3 +66,11 @@ def test_samples_that_are_no_number_are_an_error_that_says_where(tmp_path: Path)
     soundfile.write(tmp_path / "a.wav", sound, SAMPLE_RATE, subtype="FLOAT")
     with pytest.raises(AudioError, match=r"at 0\.500 s"):
         recording_features(tmp_path / "a.wav", [Selection(0.25, 0.9)], SETTINGS)
+
+
+def test_samples_far_beyond_full_scale_are_an_error_that_says_where(tmp_path: Path) -> None:
+    sound = np.zeros(8000, dtype=np.float32)
+    sound[4000] = 1e30
+    soundfile.write(tmp_path / "a.wav", sound, SAMPLE_RATE, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"far beyond full scale at 0\.500 s"):
+        recording_features(tmp_path / "a.wav", [Selection(0.25, 0.9)], SETTINGS)

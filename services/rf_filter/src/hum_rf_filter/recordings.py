@@ -16,6 +16,7 @@ from hum_shared.intervals import Intervals, as_intervals
 from hum_shared.selections import Selection
 
 _BATCH_SAMPLES = 1 << 22  # sound worked on at a time: 16 MiB
+_LOUDEST = 1e9  # full scale is 1; the power of far larger samples is infinite in float32
 _READ_THROUGH_S = 1.0  # reading a gap this long is cheaper than opening the file again
 
 
@@ -40,7 +41,7 @@ def recording_features(
     Raises
     ------
     AudioError
-        When the recording cannot be read or holds NaN or infinite samples.
+        When the recording cannot be read or holds samples that are NaN, infinite or far beyond full scale.
     TableError
         When the score track cannot be read or is another recording's.
     """
@@ -119,4 +120,8 @@ def _read_finite(path: Path, start: int, stop: int, sample_rate: int) -> Samples
     finite = np.isfinite(sound)
     if not finite.all():
         raise AudioError(f"{path}: NaN or infinite sample at {(start + int(np.argmin(finite))) / sample_rate:.3f} s")
+    loud = np.abs(sound) > _LOUDEST
+    if loud.any():
+        at_s = (start + int(np.argmax(loud))) / sample_rate
+        raise AudioError(f"{path}: samples far beyond full scale at {at_s:.3f} s. Normalise it.")
     return sound
