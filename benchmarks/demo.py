@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
+WORKERS = "2"
+"""Tasks at a time; they share the cores: two small networks with a core each are faster than one after the other."""
 RF_SET = "rf_training"
 """The set in which the forest's candidates are found: the training tapes, apart from the benchmark's."""
 
@@ -132,7 +134,7 @@ class Demo:
         print(f"  {table}")
 
     def _stage(self, stage: str, *options: str) -> None:
-        self._call("hum-slurm", "run", stage, "--executor", "local", *options)
+        self._call("hum-slurm", "run", stage, "--executor", "local", "--workers", WORKERS, *options)
 
     def _call(self, *command: str) -> None:
         print(f"$ {shlex.join(command)}", flush=True)

@@ -13,7 +13,8 @@ from hum_shared.files import sha256_json
 from hum_trainer import mining
 from hum_trainer.call_measures import durations_and_gaps
 from hum_trainer.event_loop import Negative
-from hum_trainer.labelled_recordings import Fold, LabelledRecording, plan_folds, read_labelled_recordings
+from hum_trainer.folds import Fold, plan_folds
+from hum_trainer.labelled_recordings import LabelledRecording, read_labelled_recordings
 from hum_trainer.mining import HardNegatives, as_negatives, read_hard_negatives, with_added_calls
 from hum_trainer.run_state import RunFolders, run_folders
 from hum_trainer.suggestion import Suggested, complete, decoding_limits

@@ -33,9 +33,9 @@ from hum_trainer.corpus_task import CLASSES, CorpusTask, read_corpus_task
 from hum_trainer.event_loop import EventTrainer
 from hum_trainer.event_measures import EventOutcome
 from hum_trainer.event_summaries import EventSummaries
+from hum_trainer.folds import Fold
 from hum_trainer.frame_chunks import ChunkMaker, Chunks, draw_chunks
 from hum_trainer.frame_task import FrameTask, false_alarms_of, frame_probs, frame_task, outcome_of
-from hum_trainer.labelled_recordings import Fold
 from hum_trainer.out_of_tape import has_out_of_tape, write_out_of_tape
 from hum_trainer.run_state import PACKAGES, RunFolders, is_complete, usable_checkpoint
 from hum_trainer.training_log import TrainingLog

@@ -102,8 +102,7 @@ def _scorer(
     model: LoadedModel | DenseModel, cfg: TrainingCfg, device: torch.device, precision: str
 ) -> Callable[[Samples], Windows]:
     if isinstance(model, LoadedModel):
-        scorer = StretchScorer(model.data_opts, cfg.score_hop, device, precision)
-        return lambda audio: scorer.score_with(model, audio)
+        return StretchScorer(model, cfg.score_hop, device, precision).score
     frames = FrameScorer(
         model.network, model.data_opts, device=device, precision=precision, threads=torch.get_num_threads()
     )

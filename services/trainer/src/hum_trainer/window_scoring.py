@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import torch
-from torch import nn
 
 from hum_shared.audio import Samples
 from hum_shared.config.training import TrainingCfg
@@ -24,44 +23,45 @@ def window_samples(cfg: TrainingCfg) -> int:
     return math.ceil(cfg.sequence_len / 1000 * cfg.sr)
 
 
+def in_training(network: Network, opts: DataOpts) -> LoadedModel:
+    """Return a network that is being trained as the model that it would be now."""
+    return LoadedModel(
+        network.encoder, network.classifier, network.classifier.pooling, opts, opts.as_dict(), CLASSES, ""
+    )
+
+
 class StretchScorer:
-    """Scores stretches of audio window by window.
+    """Scores stretches of audio window by window, with the weights that the model has when this is made.
 
     Parameters
     ----------
-    opts
-        Front end and window, of a cfg or of a model file that says what window it was trained on.
+    model
+        It says what window it was trained on.
     score_hop
         Step from window to window, ms.
     """
 
-    def __init__(self, opts: DataOpts, score_hop: int | None, device: torch.device, precision: str) -> None:
+    def __init__(self, model: LoadedModel, score_hop: int | None, device: torch.device, precision: str) -> None:
+        opts = model.data_opts
         if opts.sequence_len_ms is None or score_hop is None:
             raise ValueError("the window and its step must be known")
-        self._opts, self._device, self._precision = opts, device, precision
+        self._rate = opts.sr
         self._sequence_len_s = opts.sequence_len_ms / 1000
         self._hop_s = min(score_hop / 1000, self._sequence_len_s)
-
-    def score(self, network: nn.Module, audio: Samples) -> Windows:
-        """Return the windows of a stretch of audio at the model's rate, in seconds from its start."""
-        assert isinstance(network, Network)
-        opts, classifier = self._opts, network.classifier
-        model = LoadedModel(network.encoder, classifier, classifier.pooling, opts, opts.as_dict(), CLASSES, "")
-        return self.score_with(model, audio)
-
-    def score_with(self, model: LoadedModel, audio: Samples) -> Windows:
-        """Return the same of a model that was read from its file."""
-        scorer = WindowScorer(
+        self._scorer = WindowScorer(
             model,
-            min_max_norm=bool(self._opts.min_max_norm),
-            device=self._device,
-            precision=self._precision,
+            min_max_norm=bool(opts.min_max_norm),
+            device=device,
+            precision=precision,
             threads=torch.get_num_threads(),
         )
-        grid = window_grid(len(audio), self._opts.sr, self._sequence_len_s, self._hop_s, score_tail=True)
+
+    def score(self, audio: Samples) -> Windows:
+        """Return the windows of a stretch of audio at the model's rate, in seconds from its start."""
+        grid = window_grid(len(audio), self._rate, self._sequence_len_s, self._hop_s, score_tail=True)
         blocks = [np.array(audio)]  # a mapped one is read only, which torch warns about
-        probs = np.concatenate([rows.probs for rows in score_recording(blocks, grid, scorer)])
+        probs = np.concatenate([rows.probs for rows in score_recording(blocks, grid, self._scorer)])
         starts = grid.starts()
         ends = np.minimum(starts + grid.length, grid.frames)
         start_s, end_s = grid.times_s()
-        return Windows(start_s, end_s, probs.astype(np.float64), CLASSES["noise"], (starts + ends) / 2 / self._opts.sr)
+        return Windows(start_s, end_s, probs.astype(np.float64), CLASSES["noise"], (starts + ends) / 2 / self._rate)

@@ -44,7 +44,7 @@ from hum_trainer.window_inputs import (
     varied_inputs,
 )
 from hum_trainer.window_sampling import SampledWindows, WindowSampler
-from hum_trainer.window_scoring import StretchScorer, window_samples
+from hum_trainer.window_scoring import StretchScorer, in_training, window_samples
 
 EXAMPLES_PER_CALL = 4
 FEWEST_EXAMPLES = 256
@@ -153,19 +153,21 @@ def _trainer(
         resnet_size=cfg.resnet, max_pool=cfg.max_pool, conv_kernel_size=cfg.conv_kernel_size, num_classes=len(CLASSES)
     )
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
-    scorer = StretchScorer(opts, cfg.score_hop, device, precision)
+
+    def scorer(network: nn.Module) -> StretchScorer:
+        assert isinstance(network, Network)
+        return StretchScorer(in_training(network, opts), cfg.score_hop, device, precision)
 
     def evaluate(network: nn.Module) -> EventOutcome:
-        scored = [
-            ScoredStretch(scorer.score(network, audio.stretch(part)), part.calls - part.start_s)
-            for part in task.fold.val
-        ]
+        score = scorer(network).score
+        scored = [ScoredStretch(score(audio.stretch(part)), part.calls - part.start_s) for part in task.fold.val]
         return event_outcome(scored, task.min_gap_s, task.min_duration_s)
 
     def mine(network: nn.Module) -> list[Negative]:
+        score = scorer(network).score
         return mining.mine(
             task.fold.train,
-            lambda part: scorer.score(network, audio.stretch(part)),
+            lambda part: score(audio.stretch(part)),
             min_gap_s=task.min_gap_s,
             min_duration_s=task.min_duration_s,
         )
