@@ -25,7 +25,7 @@ from hum_trainer.frames_run import CHANNELS, WIDTH
 
 OPTS = DataOpts(sr=48000, n_fft=2048, hop_length=1024, n_freq_bins=128, fmin=0, fmax=4000)
 WINDOW_S, HOP_S = 0.4, 0.05
-SECONDS, PLAIN_SECONDS = 240, 10
+SECONDS, PLAIN_SECONDS = 600, 10
 BARE_BATCHES = (16, 32, 64, 128)
 ROUNDS = 2
 

@@ -86,7 +86,7 @@ def _plain(clips: PlainClips, network: Network | None) -> float:
 def _step(network: Network | None, *, fused: bool):  # type: ignore[no-untyped-def]
     if network is None:
         return lambda inputs, labels: None
-    network.train().to(memory_format=torch.channels_last if fused else torch.contiguous_format)  # type: ignore[call-overload]
+    network.train()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=fused)
 
     def step(inputs: torch.Tensor, labels: torch.Tensor) -> None:

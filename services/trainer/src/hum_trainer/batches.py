@@ -62,7 +62,7 @@ class BatchMaker:
     def _input(self, power: Tensor) -> Tensor:
         front_end = self.front_end
         compressed = front_end.compress(front_end.select_bins(power))
-        return front_end.normalise(front_end.decibel(compressed)).contiguous(memory_format=torch.channels_last)
+        return front_end.normalise(front_end.decibel(compressed))
 
 
 def shuffled(n_clips: int, batch_size: int, rng: torch.Generator) -> list[Tensor]:

@@ -21,6 +21,7 @@ from hum_shared.stopping import StopRequest
 from hum_trainer.batches import BatchMaker, in_order, shuffled
 from hum_trainer.checkpoint import save_checkpoint
 from hum_trainer.measures import Outcome
+from hum_trainer.run_state import memory_format
 
 _EVALUATION_BATCH = 256
 
@@ -65,7 +66,8 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.network.to(self.device)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        layout = memory_format(self.device, self.precision)
+        self.network.to(memory_format=layout)  # type: ignore[call-overload]  # missing in torch's stubs
         self.optimizer = torch.optim.Adam(
             self.network.parameters(),
             lr=self.cfg.lr * self.cfg.batch_size,

@@ -34,7 +34,7 @@ from hum_trainer.front_end_options import data_opts
 from hum_trainer.labelled_recordings import Stretch
 from hum_trainer.memory import free_memory, require_room
 from hum_trainer.recording_audio import AudioOf
-from hum_trainer.run_state import PACKAGES, device_and_precision, is_complete, usable_checkpoint
+from hum_trainer.run_state import PACKAGES, device_and_precision, is_complete, memory_format, usable_checkpoint
 from hum_trainer.training_log import TrainingLog
 from hum_trainer.window_inputs import (
     AudioWindowCutter,
@@ -152,7 +152,8 @@ def _trainer(
     network = build_network(
         resnet_size=cfg.resnet, max_pool=cfg.max_pool, conv_kernel_size=cfg.conv_kernel_size, num_classes=len(CLASSES)
     )
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+    layout = memory_format(device, precision)
+    network.to(memory_format=layout)  # type: ignore[call-overload]  # missing in torch's stubs
 
     def scorer(network: nn.Module) -> StretchScorer:
         assert isinstance(network, Network)
@@ -182,7 +183,7 @@ def _trainer(
         else:
             inputs = plain_inputs(cutter, windows)
         with autocast(device, precision):
-            logits = network(inputs.contiguous(memory_format=torch.channels_last))
+            logits = network(inputs)
         return nn.functional.cross_entropy(logits.float(), targets), len(windows)
 
     trainer = EventTrainer(
