@@ -252,13 +252,12 @@ def _write_tape(out: Path, tape: str, species: Species, rng: np.random.Generator
     level = float(np.sqrt(np.mean(sosfilt(sos, sound) ** 2)))
     own = float(2 ** rng.uniform(-0.45, 0.45))
     snr_range = (benchmark and species.benchmark_snr_db) or species.snr_db
-    echoes = rng.standard_normal(rate // 3) * np.exp(-6.9 * np.arange(rate // 3) / (rate / 3))
-    echoes *= 0.35 / np.sqrt(np.sum(echoes**2))
+    echoes = _echoes(rng, rate) if species.reverberant else None
 
     def add(part: Signal, first: int, snr_db: float) -> None:
         energy = np.sum(sosfilt(sos, np.pad(part, (0, rate // 50))) ** 2)
         heard = np.sqrt(energy / part.size)
-        if benchmark and species.reverberant:
+        if benchmark and echoes is not None:
             part = np.concatenate((part, np.zeros(echoes.size))) + fftconvolve(part, np.append(0.0, echoes))
         sound[first : first + part.size] += (level * 10 ** (snr_db / 20) / heard * part)[: n - first]
 
@@ -286,6 +285,13 @@ def _write_tape(out: Path, tape: str, species: Species, rng: np.random.Generator
     ):
         (out / folder).mkdir(parents=True, exist_ok=True)
         write_wav(out / folder / name, samples[round(start * rate) : round(stop * rate)], rate, "PCM_16")
+
+
+def _echoes(rng: np.random.Generator, rate: int) -> Signal:
+    """Return what a hard-walled place answers to a click: noise that decays in a third of a second."""
+    n = rate // 3
+    echoes = rng.standard_normal(n) * np.exp(-6.9 * np.arange(n) / (rate / 3))
+    return np.asarray(echoes * 0.35 / np.sqrt(np.sum(echoes**2)))
 
 
 def _background(rng: np.random.Generator, rate: int, n: int, steep: bool) -> Signal:
