@@ -67,8 +67,7 @@ def folds(is_target: NDArray[np.bool_], groups: NDArray[np.int64], seed: int) ->
     InputError
         When not even two folds are possible.
     """
-    rarer = int(min(np.count_nonzero(is_target), np.count_nonzero(~is_target)))
-    for n_folds in range(min(MAX_FOLDS, len(np.unique(groups)), rarer), 1, -1):
+    for n_folds in range(min(MAX_FOLDS, len(np.unique(groups)), _rarer(is_target)), 1, -1):
         splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
         found = list(splitter.split(np.zeros(len(groups)), is_target, groups))
         if all(_has_both(is_target[learn]) and len(judge) for learn, judge in found):
@@ -82,11 +81,11 @@ def folds(is_target: NDArray[np.bool_], groups: NDArray[np.int64], seed: int) ->
 def held_out(is_target: NDArray[np.bool_], groups: Groups, seed: int) -> tuple[Rows, Rows]:
     """Return (rows to train on, rows to test on): about a fifth of the tapes.
 
-    No row is held out when there are fewer than five tapes, when groups are not tapes, or when either part would
-    hold one class only.
+    No row is held out when there are fewer than five tapes or rows of a class, when groups are not tapes, or when
+    either part would hold one class only.
     """
     everything, nothing = np.arange(len(is_target)), np.empty(0, dtype=np.int64)
-    if groups.kind != "tape" or len(np.unique(groups.ids)) < MAX_FOLDS:
+    if groups.kind != "tape" or min(len(np.unique(groups.ids)), _rarer(is_target)) < MAX_FOLDS:
         return everything, nothing
     splitter = StratifiedGroupKFold(MAX_FOLDS, shuffle=True, random_state=seed)
     for train, test in splitter.split(np.zeros(len(is_target)), is_target, groups.ids):
@@ -110,6 +109,11 @@ def downsample(is_target: NDArray[np.bool_], tapes: NDArray[np.object_], neg_per
         allowed = round(neg_per_pos * np.count_nonzero(of_tape & is_target))
         keep[rng.permutation(noise)[:allowed]] = True
     return np.flatnonzero(keep)
+
+
+def _rarer(is_target: NDArray[np.bool_]) -> int:
+    """Return how many rows the less frequent class has."""
+    return int(min(np.count_nonzero(is_target), np.count_nonzero(~is_target)))
 
 
 def _spread(groups: NDArray[np.int64], is_target: NDArray[np.bool_]) -> int:
