@@ -46,7 +46,7 @@ def _card(folder):
 
 
 def test_training_finds_the_calls_of_another_tape_and_leaves_everything_behind(tmp_path):
-    run_training(_workspace(tmp_path, max_train_epochs=8, epochs_per_eval=8, examples_per_epoch=128))
+    run_training(_workspace(tmp_path, max_train_epochs=16, epochs_per_eval=4, examples_per_epoch=128))
     card = _card(tmp_path)
     assert card["metrics"]["val"]["f1"] >= 0.9
     assert card["loads_in_original_programs"] is True
