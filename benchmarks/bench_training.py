@@ -13,14 +13,17 @@ import torch
 from torch import nn
 
 from benchmarks.plain import PlainClips
+from hum_shared.model.device import autocast
 from hum_shared.model.front_end import DataOpts, FrontEnd
 from hum_shared.model.network import Network, build_network
 from hum_trainer.batches import HIGHEST_PITCH_SOURCE, BatchMaker, shuffled
 from hum_trainer.clips import Clip
+from hum_trainer.run_state import memory_format
 from hum_trainer.spectrograms import build_store, n_frames
 
 OPTS = DataOpts(sr=48000, n_fft=2048, hop_length=1024, n_freq_bins=128, fmin=0, fmax=4000, min_max_norm=True)
 WINDOW = 19200
+CPU = torch.device("cpu")
 N_CLIPS, BATCH, ROUNDS = 256, 16, 3
 
 
@@ -39,11 +42,15 @@ def run() -> list[dict[str, object]]:
         paths = [clip.path for clip in clips]
         plain = PlainClips(paths, [i % 2 for i in range(N_CLIPS)], paths, OPTS, WINDOW)
         rows = []
-        for name, network in (("batches alone", None), ("whole epoch", _network())):
+        for name, network, precision in (
+            ("batches alone", None, "float32"),
+            ("whole epoch, float32", _network(), "float32"),
+            ("whole epoch, bfloat16", _network(), "bfloat16"),
+        ):
             ours = theirs = 0.0
             for _ in range(ROUNDS):
-                ours = max(ours, N_CLIPS / _ours(maker, network))
-                theirs = max(theirs, N_CLIPS / _plain(plain, network))
+                ours = max(ours, N_CLIPS / _ours(maker, network, precision))
+                theirs = max(theirs, N_CLIPS / _plain(plain, network, precision))
             rows.append({"name": f"training, {name}", "unit": "clips/s", "ours": ours, "plain": theirs,
                          "ratio": ours / theirs})  # fmt: skip
         return rows
@@ -62,35 +69,38 @@ def make_clips(folder: Path) -> list[Clip]:
 
 def _network() -> Network:
     torch.manual_seed(0)
-    return build_network(resnet_size=18, max_pool=1, conv_kernel_size=7, num_classes=2)
+    network = build_network(resnet_size=18, max_pool=1, conv_kernel_size=7, num_classes=2)
+    return network.to(memory_format=memory_format(CPU))  # type: ignore[call-overload,no-any-return]
 
 
-def _ours(maker: BatchMaker, network: Network | None) -> float:
+def _ours(maker: BatchMaker, network: Network | None, precision: str) -> float:
     rng = torch.Generator().manual_seed(0)
-    step = _step(network, fused=True)
+    step = _step(network, precision, fused=True)
     start = time.perf_counter()
     for clips in shuffled(N_CLIPS, BATCH, rng):
         step(maker.random(clips, rng), clips % 2)
     return time.perf_counter() - start
 
 
-def _plain(clips: PlainClips, network: Network | None) -> float:
+def _plain(clips: PlainClips, network: Network | None, precision: str) -> float:
     loader = torch.utils.data.DataLoader(clips, BATCH, shuffle=True)
-    step = _step(network, fused=False)
+    step = _step(network, precision, fused=False)
     start = time.perf_counter()
     for inputs, labels in loader:
         step(inputs, labels)
     return time.perf_counter() - start
 
 
-def _step(network: Network | None, *, fused: bool):  # type: ignore[no-untyped-def]
+def _step(network: Network | None, precision: str, *, fused: bool):  # type: ignore[no-untyped-def]
     if network is None:
         return lambda inputs, labels: None
     network.train()
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=fused)
 
     def step(inputs: torch.Tensor, labels: torch.Tensor) -> None:
-        loss = nn.functional.cross_entropy(network(inputs), labels)
+        with autocast(CPU, precision):
+            logits = network(inputs)
+        loss = nn.functional.cross_entropy(logits.float(), labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

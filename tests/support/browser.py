@@ -194,7 +194,7 @@ def open_browser() -> Iterator[Page]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            env={**os.environ, "HOME": profile, "TZ": "UTC", "LANG": "C.UTF-8"},
+            env={**os.environ, "HOME": profile, "TMPDIR": profile, "TZ": "UTC", "LANG": "C.UTF-8"},
         )
         os.close(to_browser[0])
         os.close(from_browser[1])

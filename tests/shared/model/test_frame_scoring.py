@@ -7,6 +7,7 @@ import torch
 from hum_shared.model.dense import DenseNetwork, dilations_for, folded
 from hum_shared.model.frame_scoring import FrameScorer
 from hum_shared.model.front_end import DataOpts
+from hum_shared.model.time_major import TimeMajorNetwork
 
 OPTS = DataOpts(
     sr=8000, n_fft=256, hop_length=64, n_freq_bins=16, fmin=0, fmax=4000, freq_compression="mel",
@@ -14,10 +15,10 @@ OPTS = DataOpts(
 )  # fmt: skip
 
 
-def network(members: int = 2) -> DenseNetwork:
+def network(members: int = 2, n_freq_bins: int = 16) -> DenseNetwork:
     torch.manual_seed(1)
     made = DenseNetwork(
-        members=members, n_freq_bins=16, channels=(4, 4, 8, 8), width=8, dilations=(1, 2, 4, 8), num_classes=2
+        members=members, n_freq_bins=n_freq_bins, channels=(4, 4, 8, 8), width=8, dilations=(1, 2, 4, 8), num_classes=2
     )
     for module in made.modules():  # running statistics of an untrained network would hide mistakes
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
@@ -83,3 +84,26 @@ def test_folding_leaves_the_numbers_and_the_network_alone() -> None:
         assert torch.equal(net(rows), before)
     assert not any(isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) for module in plain.modules())
     assert plain.reach == net.reach
+
+
+@pytest.mark.parametrize("n_freq_bins", [1, 2, 7, 16, 65])
+@pytest.mark.parametrize("frames", [1, 2, 9, 300])
+def test_time_major_gives_the_numbers_of_the_network(n_freq_bins: int, frames: int) -> None:
+    net = network(n_freq_bins=n_freq_bins, members=2)
+    rows = torch.randn(1, frames, n_freq_bins)
+    with torch.no_grad():
+        wanted = net(rows)
+        before = {name: value.clone() for name, value in net.state_dict().items()}
+    with torch.inference_mode():
+        assert torch.allclose(TimeMajorNetwork(net)(rows), wanted, atol=1e-5)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+@pytest.mark.parametrize("n_freq_bins", [1, 2, 9, 16])
+def test_halving_frequencies_is_the_same_with_and_without_gradients(n_freq_bins: int) -> None:
+    halve = network().members[0].stem[3]
+    x = torch.randn(2, 3, 5, n_freq_bins)
+    with torch.inference_mode():
+        without = halve(x)
+    assert torch.equal(halve(x), without)
+    assert torch.equal(without, torch.nn.functional.max_pool2d(x, (1, 2), ceil_mode=True))

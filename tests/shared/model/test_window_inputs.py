@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hum_shared.grid import window_grid
 from hum_shared.model.scoring import window_inputs
 
 
+@example(frames=250, length_s=0.125, hop_share=1.0, hop=2, batch=1, block=1)  # a row between two windows
 @given(
     frames=st.integers(1, 3000),
     length_s=st.floats(0.01, 1),

@@ -66,7 +66,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.network.to(self.device)
-        layout = memory_format(self.device, self.precision)
+        layout = memory_format(self.device)
         self.network.to(memory_format=layout)  # type: ignore[call-overload]  # missing in torch's stubs
         self.optimizer = torch.optim.Adam(
             self.network.parameters(),

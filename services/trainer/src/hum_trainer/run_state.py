@@ -82,14 +82,13 @@ def device_and_precision(cfg: TrainingCfg) -> tuple[torch.device, str]:
     return device, precision
 
 
-def memory_format(device: torch.device, precision: str) -> torch.memory_format:
+def memory_format(device: torch.device) -> torch.memory_format:
     """Return the order of a ResNet's weights in memory with which it trains fastest.
 
-    Channels last is what GPUs and bfloat16 want; float32 on CPUs gains little from it in the convolutions, and loses
-    more in the fused optimiser, which copies such weights (benchmarks/README.md).
+    Channels last is what GPUs want; CPUs gain little from it in the convolutions, and lose more in the fused
+    optimiser, which copies such weights (benchmarks/README.md).
     """
-    plain = device.type == "cpu" and precision == "float32"
-    return torch.contiguous_format if plain else torch.channels_last
+    return torch.contiguous_format if device.type == "cpu" else torch.channels_last
 
 
 def usable_checkpoint(path: Path, cfg: TrainingCfg, settings_sha256: str) -> dict[str, Any] | None:

@@ -152,7 +152,7 @@ def _trainer(
     network = build_network(
         resnet_size=cfg.resnet, max_pool=cfg.max_pool, conv_kernel_size=cfg.conv_kernel_size, num_classes=len(CLASSES)
     )
-    layout = memory_format(device, precision)
+    layout = memory_format(device)
     network.to(memory_format=layout)  # type: ignore[call-overload]  # missing in torch's stubs
 
     def scorer(network: nn.Module) -> StretchScorer:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -98,7 +99,11 @@ def _median(kept: Tensor, start: int, position: int, n_frames: int, grid: KnotGr
     rows = kept[first - start : high - start : grid.stride]
     if len(rows) == 0:
         rows = kept[low - start : high - start]
-    return rows.median(dim=0).values
+    # The lower of two middle values, as torch.median has it, in a fifth of its time.
+    middle = (len(rows) - 1) // 2
+    by_bin = np.array(rows.numpy().T, order="C")
+    by_bin.partition(middle, axis=1)
+    return torch.from_numpy(by_bin[:, middle].copy())
 
 
 def _normalised(rows: Tensor, first: int, knots: list[Tensor], first_knot: int, grid: KnotGrid) -> Tensor:

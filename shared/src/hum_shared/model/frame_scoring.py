@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from hum_shared.errors import MachineError
 from hum_shared.grid import FrameGrid
@@ -16,6 +16,7 @@ from hum_shared.model.device import autocast
 from hum_shared.model.front_end import DataOpts
 from hum_shared.model.scoring import ScoredRows, in_threads
 from hum_shared.model.spectrogram_stream import SpectrogramStream
+from hum_shared.model.time_major import TimeMajorNetwork
 
 _CPU_CHUNK, _CUDA_CHUNK = 2048, 65_536
 
@@ -48,8 +49,8 @@ class FrameScorer:
         self.device, self.precision = device, precision
         self.threads = threads if device.type == "cpu" else 1
         self.chunk = chunk or (_CUDA_CHUNK if device.type == "cuda" else _CPU_CHUNK)
-        self.network = folded(network).to(device)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.network = _fastest(network, device, precision)
+        self._reach = network.reach
         self.stream = SpectrogramStream(data_opts)
 
     def grid(self, frames: int) -> FrameGrid:
@@ -69,7 +70,7 @@ class FrameScorer:
         ScoredRows
             Consecutive, from frame 0 to `grid.n_rows`.
         """
-        chunks = _chunks(self.stream.rows(blocks, grid.frames), grid.n_rows, self.chunk, self.network.reach)
+        chunks = _chunks(self.stream.rows(blocks, grid.frames), grid.n_rows, self.chunk, self._reach)
         yield from in_threads(self._score, chunks, self.threads)
 
     @torch.inference_mode()
@@ -88,6 +89,12 @@ class FrameScorer:
         first, lead, count, rows = chunk
         probs = torch.softmax(self.logits(rows)[lead : lead + count], dim=1)
         return ScoredRows(first, probs.numpy(), None)
+
+
+def _fastest(network: DenseNetwork, device: torch.device, precision: str) -> nn.Module:
+    if device.type == "cpu" and precision == "float32":
+        return TimeMajorNetwork(network)
+    return folded(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
 
 
 def _chunks(blocks: Iterable[Tensor], n_rows: int, chunk: int, reach: int) -> Iterator[tuple[int, int, int, Tensor]]:

@@ -210,7 +210,8 @@ def window_inputs(rows: Iterable[Tensor], grid: WindowGrid, hop: int, batch_size
             at = torch.from_numpy(chosen - offset)[:, None] + torch.arange(span)
             yield done, buffer[at][:, None]
             done += len(chosen)
-        keep_from = int(starts[done]) if done < len(starts) else offset + len(buffer)
+        received = offset + len(buffer)  # the next window may start behind it
+        keep_from = min(int(starts[done]), received) if done < len(starts) else received
         if keep_from > offset:
             buffer, offset = buffer[keep_from - offset :].clone(), keep_from
 
