@@ -103,7 +103,7 @@ def test_scores_equal_the_plain_version(tmp_path, case, min_max_norm):
     run_prediction(cfg)
     opts = stand_in_model.DATA_OPTS | model.get("data_opts", {})
     want = _plain_scores(tmp_path, 0.4, 0.05, min_max_norm=min_max_norm, opts=opts)
-    np.testing.assert_allclose(_track(tmp_path).probs, want, atol=2e-4 if case == "mfcc" else 2e-5)
+    np.testing.assert_allclose(_track(tmp_path).probs, want, atol=2e-5)
 
 
 def test_a_recording_shorter_than_a_window_is_one_shorter_window(tmp_path):

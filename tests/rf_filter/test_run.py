@@ -79,6 +79,15 @@ def test_a_persons_columns_and_comments_stay(case: Case) -> None:
     assert kept.cnn_logit_mean == 1.5
 
 
+@pytest.mark.parametrize("rows", ["", f"{NOISE[0]}\t{NOISE[1]}\tx\n"])
+def test_a_persons_columns_stay_where_no_row_does(case: Case, rows: str) -> None:
+    table = table_file(case.run / "evaluation" / "annotations", CLIP)
+    table.write_text(f"Begin Time (s)\tEnd Time (s)\tMy note\n{rows}", encoding="utf-8")
+    run_filter(case.cfg)
+    (header,) = table_file(case.run / "postrf" / "annotations", CLIP).read_text("utf-8").splitlines()
+    assert header.split("\t")[-2:] == ["Comments", "My note"]
+
+
 def test_the_features_of_all_selections_are_written(case: Case) -> None:
     run_filter(case.cfg)
     (path,) = (case.run / "postrf" / "features_py").iterdir()
@@ -320,9 +329,8 @@ def scored_forest(case: Case) -> Path:
 
 def test_a_forest_that_wants_scores_refuses_a_run_without_and_names_what_to_set(case: Case) -> None:
     cfg = scored_forest(case)
-    with pytest.raises(
-        ModelError, match=r"cnn_logit_max … cnn_logit_rise \(6 in all\), but rf\.cfg names no scores_dir"
-    ):
+    wanted = "cnn_logit_max, cnn_logit_min, cnn_logit_centre, cnn_logit_before, cnn_logit_after, cnn_logit_rise"
+    with pytest.raises(ModelError, match=f"{wanted}, but rf.cfg names no scores_dir"):
         run_filter(cfg)
     folder = case.workspace / "scores"
     cfg = write_rf_cfg(case.workspace, case.run, case.forest, scores_dir=str(folder))

@@ -37,7 +37,7 @@ def test_every_recordings_name_comes_back_from_the_evaluators_table(stem: str) -
 def test_noise_rows_are_no_selections_and_keep_their_numbers_free(tmp_path: Path) -> None:
     table = tmp_path / "t.txt"
     write_selections(table, [Selection(0, 1, sound_type="Noise"), Selection(1, 2, sound_type="target")])
-    (row,) = read_table(table)
+    (row,) = read_table(table).rows
     assert row.number == 2
     assert row.selection.begin_s == 1
 

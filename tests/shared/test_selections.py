@@ -11,6 +11,7 @@ from hum_shared.selections import (
     POSTRF_COLUMNS,
     Selection,
     format_selections,
+    read_selection_table,
     read_selections,
     write_selections,
 )
@@ -146,3 +147,22 @@ def test_a_missing_or_binary_table_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_bytes(b"RIFF\xff\xff")
     with pytest.raises(InputError, match="not UTF-8"):
         read_selections(tmp_path / "x.txt")
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [(["3", "7"], [3, 7]), (["1", "1"], [1, 2]), (["", "2"], [1, 2]), (["a", "2"], [1, 2]), ([], [])],
+)
+def test_rows_keep_their_numbers_where_each_has_its_own(tmp_path: Path, cells: list[str], numbers: list[int]) -> None:
+    path = tmp_path / "t.txt"
+    rows = [f"{cell}\t{place}\t{place + 1}\n" for place, cell in enumerate(cells)]
+    path.write_text("Selection\tBegin Time (s)\tEnd Time (s)\n" + "".join(rows), encoding="utf-8")
+    assert read_selection_table(path).numbers == numbers
+
+
+def test_columns_of_an_empty_table_are_known_and_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "t.txt"
+    path.write_text("Begin Time (s)\tEnd Time (s)\tMy note\tCNN_logit mean\n", encoding="utf-8")
+    table = read_selection_table(path)
+    assert (table.rows, table.extra_columns) == ([], ("My note",))
+    assert format_selections([], extra_columns=["My note"]).split("\t")[-1] == "My note\n"

@@ -55,11 +55,35 @@ class Selection:
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class SelectionTable:
+    """A selection table as it was read.
+
+    Attributes
+    ----------
+    rows
+        Its selections.
+    numbers
+        What each has in column ``Selection``, or its place, from 1, where not all rows have a number of their own.
+    extra_columns
+        Columns this module does not know, in the order of the file.
+    """
+
+    rows: list[Selection]
+    numbers: list[int]
+    extra_columns: tuple[str, ...]
+
+
 def read_selections(path: Path) -> list[Selection]:
+    """Read the rows of a selection table; see :func:`read_selection_table`."""
+    return read_selection_table(path).rows
+
+
+def read_selection_table(path: Path) -> SelectionTable:
     """Read a selection table.
 
     Column names are matched without case, blanks and punctuation (``Begin Time (s)``, ``Sound_type``); order,
-    Windows line ends and a BOM do not matter. A table with a header and no rows gives an empty list. Rows of
+    Windows line ends and a BOM do not matter. A table with a header and no rows has no selections. Rows of
     Raven's second view (``Waveform``) of the same selection are read once.
 
     Raises
@@ -80,14 +104,17 @@ def read_selections(path: Path) -> list[Selection]:
         if any(cell.strip() for cell in cells)
     ]
     in_spectrogram = {row.get("Selection") for _, row in numbered if not _is_waveform(row)}
-    return [
-        _selection(row, path, line)
-        for line, row in numbered
-        if not (_is_waveform(row) and row.get("Selection") in in_spectrogram)
-    ]
+    read = [(line, row) for line, row in numbered if not (_is_waveform(row) and row.get("Selection") in in_spectrogram)]
+    return SelectionTable(
+        [_selection(row, path, line) for line, row in read],
+        _numbers([row.get("Selection", "").strip() for _, row in read]),
+        tuple(dict.fromkeys(name for name in header if name not in EVALUATION_COLUMNS)),
+    )
 
 
-def format_selections(selections: Iterable[Selection], columns: Sequence[str] = EVALUATION_COLUMNS) -> str:
+def format_selections(
+    selections: Iterable[Selection], columns: Sequence[str] = EVALUATION_COLUMNS, extra_columns: Sequence[str] = ()
+) -> str:
     """Return the text of a selection table, numbered from 1 in the order given.
 
     Parameters
@@ -95,10 +122,12 @@ def format_selections(selections: Iterable[Selection], columns: Sequence[str] = 
     selections
         The rows; none gives a table with the header alone.
     columns
-        Known columns, in order. Columns in `extra` of any row are appended behind them.
+        Known columns, in order.
+    extra_columns
+        Others, behind them; those in `extra` of any row follow, where they are not among these.
     """
     rows = list(selections)
-    extra = list(dict.fromkeys(name for row in rows for name in row.extra))
+    extra = list(dict.fromkeys([*extra_columns, *(name for row in rows for name in row.extra)]))
     lines = ["\t".join((*columns, *map(_clean, extra)))]
     for number, row in enumerate(rows, start=1):
         known = _cells(row, number)
@@ -106,9 +135,20 @@ def format_selections(selections: Iterable[Selection], columns: Sequence[str] = 
     return "\n".join(lines) + "\n"
 
 
-def write_selections(path: Path, selections: Iterable[Selection], columns: Sequence[str] = EVALUATION_COLUMNS) -> None:
+def write_selections(
+    path: Path,
+    selections: Iterable[Selection],
+    columns: Sequence[str] = EVALUATION_COLUMNS,
+    extra_columns: Sequence[str] = (),
+) -> None:
     """Write a selection table atomically; see :func:`format_selections`."""
-    write_text(path, format_selections(selections, columns))
+    write_text(path, format_selections(selections, columns, extra_columns))
+
+
+def _numbers(cells: Sequence[str]) -> list[int]:
+    if len(set(cells)) == len(cells) and all(cell.isascii() and cell.isdigit() for cell in cells):
+        return [int(cell) for cell in cells]
+    return list(range(1, len(cells) + 1))
 
 
 def _is_waveform(row: Mapping[str, str]) -> bool:

@@ -131,7 +131,7 @@ def find_candidates(tables: Sequence[RunTable], recordings: RecordingFolder, tru
     unknown: dict[str, int] = defaultdict(int)
     outside = 0
     for table in tables:
-        selections = [row.selection for row in read_table(table.path)]
+        selections = [row.selection for row in read_table(table.path).rows]
         path = _recording_of(table.path, recordings, needed=bool(selections))
         origin = names.parse_recording(f"{recording_of_table(table.path.name)}.wav" if path is None else path.name)
         if origin.tape not in labelled:

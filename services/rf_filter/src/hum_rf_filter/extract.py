@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hum_shared.failures import settle_failures
 from hum_shared.layout import score_file
 from hum_shared.progress import track
 from hum_shared.recordings import RecordingFolder
-from hum_shared.selections import Selection, read_selections
+from hum_shared.selections import Selection, read_selection_table
 
 
 @dataclass(frozen=True)
@@ -70,15 +71,15 @@ def extract_features(
     recordings = RecordingFolder(audio_dir)
     if scores is not None and not scores.is_dir():
         raise InputError(f"{scores}: no such folder; --scores must be the folder of the score tracks")
-    work, failures = _plan(tables, recordings, scores)
+    work, numbers, failures = _plan(tables, recordings, scores)
     with track("extract", sel_dir.name, "selections", sum(len(one.selections) for one in work), progress_file) as shown:
-        parts: list[pd.DataFrame] = [_rows("", [], np.empty((0, len(settings.columns))), settings)]
+        parts: list[pd.DataFrame] = [_rows("", [], [], np.empty((0, len(settings.columns))), settings)]
         for extracted in extract_all(work, settings, workers):
             one = extracted.work
             if extracted.features is None:
                 failures[one.key] = extracted.failure
             elif one.selections:
-                parts.append(_rows(one.recording.name, list(one.selections), extracted.features, settings))
+                parts.append(_rows(one.recording.name, numbers[one.key], one.selections, extracted.features, settings))
             shown.advance(len(one.selections), one.recording.name)
         table = pd.concat(parts[1:] or parts, ignore_index=True)
         labelled = int((table[LABEL] != "").sum())
@@ -93,12 +94,17 @@ def label_of(selection: Selection) -> str:
     return (by_name.get(LABEL, "").strip() or selection.sound_type.strip()).lower()
 
 
-def _plan(tables: list[Path], recordings: RecordingFolder, scores: Path | None) -> tuple[list[Work], dict[str, str]]:
+def _plan(
+    tables: list[Path], recordings: RecordingFolder, scores: Path | None
+) -> tuple[list[Work], dict[str, list[int]], dict[str, str]]:
+    """Return what is to be done, table → numbers of its selections, and table → why it cannot be read."""
     work: list[Work] = []
+    numbers: dict[str, list[int]] = {}
     failures: dict[str, str] = {}
     for table in tables:
         try:
-            selections = read_selections(table)
+            content = read_selection_table(table)
+            selections, numbers[table.name] = content.rows, content.numbers
             if selections:  # an empty table needs no recording
                 path = recordings.find(recording_of_table(table.name))
                 track_file = score_file(scores, path.name) if scores is not None else None
@@ -106,10 +112,16 @@ def _plan(tables: list[Path], recordings: RecordingFolder, scores: Path | None) 
                 work.append(Work(table.name, path, selections, known))
         except HumError as error:
             failures[table.name] = str(error)
-    return work, failures
+    return work, numbers, failures
 
 
-def _rows(recording: str, selections: list[Selection], features: np.ndarray, settings: FeatureSettings) -> pd.DataFrame:
-    table = feature_table(recording, list(range(1, len(selections) + 1)), selections, features, settings)
+def _rows(
+    recording: str,
+    numbers: Sequence[int],
+    selections: Sequence[Selection],
+    features: np.ndarray,
+    settings: FeatureSettings,
+) -> pd.DataFrame:
+    table = feature_table(recording, numbers, selections, features, settings)
     table[LABEL] = pd.Series([label_of(one) for one in selections], dtype=object)
     return table

@@ -31,7 +31,7 @@ def check_fit(
     missing = forest.missing((LOGIT_FEATURE, *settings.columns))
     if missing and not cfg.allow_missing_features:
         raise ModelError(
-            f"{model}: wants {listed(missing)}, which n_mfcc={cfg.n_mfcc} and "
+            f"{model}: wants {', '.join(missing)}, which n_mfcc={cfg.n_mfcc} and "
             f"include_deltas={str(cfg.include_deltas).lower()} do not give. Use the settings it was trained with, "
             "or allow_missing_features=true."
         )
@@ -42,7 +42,7 @@ def check_fit(
             f"scores_dir={cfg.scores_dir} holds no" if cfg.scores_dir else "rf.cfg names no scores_dir, so there is no"
         )
         raise ModelError(
-            f"{model}: wants {listed(of_scores)}, but {place} score track of {listed(unscored)}. Set scores_dir to the "
+            f"{model}: wants {', '.join(of_scores)}, but {place} score track of {listed(unscored)}. Set scores_dir to the "
             "run's score tracks, or allow_missing_features=true."
         )
     missing += of_scores if unscored else []
@@ -77,7 +77,9 @@ def missing_values(
     ]
     if empty:
         more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
-        warnings.append(f"{len(empty)} selections hold no sound and are kept unjudged: {'; '.join(empty[:3])}{more}")
+        warnings.append(
+            f"{len(empty)} selections hold no sound, or no frequency bin, and are kept unjudged: {'; '.join(empty[:3])}{more}"
+        )
     return warnings
 
 

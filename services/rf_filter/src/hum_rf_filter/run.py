@@ -172,7 +172,7 @@ def _write_filtered(
     for source, found in sorted(zip(sources, probs, strict=True), key=lambda pair: pair[0].recording):
         target = run.filtered_file(source.table)
         kept = keep(source.selections, found, threshold)
-        write_selections(target, [filtered_row(one) for one in kept], POSTRF_COLUMNS)
+        write_selections(target, [filtered_row(one) for one in kept], POSTRF_COLUMNS, source.extra_columns)
         pred_path = target.relative_to(run.root).as_posix()
         for one in sorted(kept, key=lambda one: (one.selection.begin_s, one.selection.end_s)):
             entry = index_entry(one, len(entries) + 1, source.recording, pred_path)

@@ -55,8 +55,8 @@ class Source:
     ----------
     table
         The table's file.
-    rows
-        Its selections.
+    rows, extra_columns
+        Its selections, and the columns that somebody added.
     recording
         The recording's full name.
     path, info
@@ -69,6 +69,7 @@ class Source:
 
     table: Path
     rows: Sequence[NumberedSelection]
+    extra_columns: Sequence[str]
     recording: str
     path: Path | None
     info: RecordingInfo | None
@@ -123,7 +124,8 @@ def find_sources(
         known = evaluation.info(stem)
         name, path, info = known.name if known is not None else stem, None, known
         try:
-            rows = read_table(table)
+            content = read_table(table)
+            rows = content.rows
             try:
                 path = recordings.find(stem, known.name if known is not None else None)
                 name = path.name
@@ -133,7 +135,7 @@ def find_sources(
                     raise
             scores, scores_sha256 = _scores(scores_dir, name) if rows else (None, None)
             digest = _digest(table, info, scores_sha256, settings)
-            sources.append(Source(table, rows, name, path, info, scores, digest))
+            sources.append(Source(table, rows, content.extra_columns, name, path, info, scores, digest))
         except HumError as error:
             failures[name] = str(error)
     return sources, failures

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hum_rf_filter.features import LOGIT_FEATURE, FeatureSettings
 from hum_shared.errors import TableError
 from hum_shared.files import atomic_path
-from hum_shared.selections import Selection, read_selections
+from hum_shared.selections import Selection, read_selection_table
 
 ANNOTATION_SUFFIX = ".annotation.result.txt"
 WAVE_FILE, SELECTION, LABEL = "wave_file", "selection", "validated_label"
@@ -27,7 +27,7 @@ _TABLE_ENDING = re.compile(
 
 @dataclass(frozen=True)
 class NumberedSelection:
-    """A selection and its row in the table it comes from, counted from 1."""
+    """A selection and its number in the table it comes from."""
 
     number: int
     selection: Selection
@@ -48,7 +48,15 @@ def recording_of_table(name: str) -> str:
     return _TABLE_ENDING.sub("", name)
 
 
-def read_table(path: Path) -> list[NumberedSelection]:
+@dataclass(frozen=True)
+class CandidateTable:
+    """What an annotation table holds to be judged, and the columns that somebody added to it."""
+
+    rows: list[NumberedSelection]
+    extra_columns: tuple[str, ...]
+
+
+def read_table(path: Path) -> CandidateTable:
     """Read a table's selections; rows of class `noise` are what lies between selections, and left out.
 
     Raises
@@ -56,8 +64,13 @@ def read_table(path: Path) -> list[NumberedSelection]:
     TableError
         When it is no selection table.
     """
-    rows = enumerate(read_selections(path), start=1)
-    return [NumberedSelection(number, row) for number, row in rows if row.sound_type.strip().lower() != "noise"]
+    table = read_selection_table(path)
+    rows = [
+        NumberedSelection(number, row)
+        for number, row in zip(table.numbers, table.rows, strict=True)
+        if row.sound_type.strip().lower() != "noise"
+    ]
+    return CandidateTable(rows, table.extra_columns)
 
 
 def feature_table(
@@ -67,7 +80,7 @@ def feature_table(
     features: NDArray[np.float64],
     settings: FeatureSettings,
 ) -> pd.DataFrame:
-    """Return features as a table: recording, row in the annotation table, CNN, then the acoustic columns."""
+    """Return features as a table: recording, number in the annotation table, CNN, then the acoustic columns."""
     logits = [np.nan if one.cnn_logit_mean is None else one.cnn_logit_mean for one in selections]
     head = pd.DataFrame(
         {

@@ -10,7 +10,6 @@ import math
 from typing import Any, Literal, Self
 
 import torch
-import torchaudio.functional
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
@@ -90,8 +89,7 @@ class FrontEnd(nn.Module):
         self.power_scale = 1.0 / float((window**2).sum())
         self.register_buffer("bins", linear_bins(opts))
         self.register_buffer("mel", mel_filters(opts))
-        dct = torchaudio.functional.create_dct(opts.n_freq_bins, opts.n_freq_bins, norm=None)
-        self.register_buffer("dct", dct[:, 1 : 1 + _MFCC_COEFFICIENTS])
+        self.register_buffer("dct", _dct(opts.n_freq_bins))
 
     def forward(self, audio: Tensor) -> Tensor:
         """Map windows (N, samples) of float32 audio in ±1 to network input (N, 1, T, F)."""
@@ -128,7 +126,8 @@ class FrontEnd(nn.Module):
         if self.opts.freq_compression == "mel":
             return mel
         log_mel = 10 * torch.log10(mel)
-        return torch.where(torch.isneginf(log_mel), 0.0, log_mel) @ self.dct
+        # In float64: decibels follow, and coefficients near zero would show every rounding.
+        return (torch.where(torch.isneginf(log_mel), 0.0, log_mel).double() @ self.dct).to(power.dtype)
 
     def decibel(self, power: Tensor) -> Tensor:
         """Return 10·log10 of a power, floored at `min_level_db`; same shape."""
@@ -204,6 +203,13 @@ def mel_filters(opts: DataOpts) -> Tensor:
         for k in range(centre, min(right, len(filters))):
             filters[k, index] = (right - k) / (right - centre)
     return filters
+
+
+def _dct(n_bins: int) -> Tensor:
+    """Return coefficients 1 to 32 of DCT-II without normalisation, shape (n_bins, up to 32), float64."""
+    middle = torch.arange(n_bins, dtype=torch.float64)[:, None] + 0.5
+    order = torch.arange(1, min(n_bins, 1 + _MFCC_COEFFICIENTS), dtype=torch.float64)
+    return 2 * torch.cos(math.pi / n_bins * middle * order)
 
 
 def _square(spectrum: Tensor) -> Tensor:
