@@ -42,8 +42,8 @@ def check_fit(
             f"scores_dir={cfg.scores_dir} holds no" if cfg.scores_dir else "rf.cfg names no scores_dir, so there is no"
         )
         raise ModelError(
-            f"{model}: wants {', '.join(of_scores)}, but {place} score track of {listed(unscored)}. Set scores_dir to the "
-            "run's score tracks, or allow_missing_features=true."
+            f"{model}: wants {', '.join(of_scores)}, but {place} score track of {listed(unscored)}. Set scores_dir to "
+            "the run's score tracks, or allow_missing_features=true."
         )
     missing += of_scores if unscored else []
     warnings = [f"{model}: filled with the training median (0 where unknown): {listed(missing)}"] if missing else []
@@ -77,8 +77,9 @@ def missing_values(
     ]
     if empty:
         more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
+        shown = "; ".join(empty[:3])
         warnings.append(
-            f"{len(empty)} selections hold no sound, or no frequency bin, and are kept unjudged: {'; '.join(empty[:3])}{more}"
+            f"{len(empty)} selections hold no sound, or no frequency bin, and are kept unjudged: {shown}{more}"
         )
     return warnings
 
