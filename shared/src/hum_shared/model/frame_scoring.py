@@ -18,7 +18,7 @@ from hum_shared.model.scoring import ScoredRows, in_threads
 from hum_shared.model.spectrogram_stream import SpectrogramStream
 from hum_shared.model.time_major import TimeMajorNetwork
 
-_CPU_CHUNK, _CUDA_CHUNK = 2048, 65_536
+_CPU_CHUNK, _CUDA_CHUNK = 4096, 65_536
 
 
 class FrameScorer:

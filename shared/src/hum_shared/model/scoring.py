@@ -158,11 +158,16 @@ def score_recording(
 
 
 def in_threads(score: Callable[[Job], ScoredRows], jobs: Iterable[Job], threads: int) -> Iterator[ScoredRows]:
-    """Yield the scores of jobs in their order, `threads` computed at a time, each on one thread."""
+    """Yield the scores of jobs in their order, `threads` computed at a time, each on one thread.
+
+    What makes the jobs runs on one thread too: it would else hold up the others, spinning at every barrier.
+    """
     if threads == 1:
         yield from map(score, jobs)
         return
     # One thread per operation is a setting of the calling thread, but for MKL, whose setting is the process's.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     with ThreadPoolExecutor(threads, "scorer", initializer=torch.set_num_threads, initargs=(1,)) as pool:
         waiting: deque[Future[ScoredRows]] = deque()
         try:
@@ -175,6 +180,7 @@ def in_threads(score: Callable[[Job], ScoredRows], jobs: Iterable[Job], threads:
         finally:
             for future in waiting:
                 future.cancel()
+            torch.set_num_threads(before)
 
 
 def window_inputs(rows: Iterable[Tensor], grid: WindowGrid, hop: int, batch_size: int) -> Iterator[tuple[int, Tensor]]:
