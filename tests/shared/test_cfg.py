@@ -77,8 +77,8 @@ def test_only_line_feeds_end_a_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("hop=0.1", r"line 2: unknown key 'hop'; did you mean 'hop_s'\?"),
-        ("zzzzqqq=1", "line 2: unknown key 'zzzzqqq'; known keys: model_path, hop_s"),
+        ("hop=0.1", r"line 2: hop=0.1: unknown key 'hop'; did you mean 'hop_s'\?"),
+        ("zzzzqqq=1", "line 2: zzzzqqq=1: unknown key 'zzzzqqq'; known keys: model_path, hop_s"),
         ("hop_s=-1", "line 2: hop_s=-1: input should be greater than 0"),
         ("hop_s=fast", "line 2: hop_s=fast: input should be a valid number"),
         ("hop_s=inf", "line 2: hop_s=inf: input should be a finite number"),

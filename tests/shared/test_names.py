@@ -131,6 +131,9 @@ def test_a_hum_keeps_the_suffix_of_its_format(name: str, canonical: str) -> None
 
 
 def test_a_clip_keeps_the_suffix_of_its_format() -> None:
+    assert names.canonical_clip("B_20210304_101112_checked.wav", 9) == "B_20210304_101112_cut.wav_0_9.wav"
+    assert names.canonical_clip("B_20210304_101112 (1).wav", 9) == "B_20210304_101112_cut.wav_0_9.wav"
+    assert names.canonical_clip("B_20210304_101112 a_b.wav", 9) == "B_20210304_101112 a_b_cut.wav_0_9.wav"
     assert names.canonical_clip("B_20210304_101112.flac", 9) == "B_20210304_101112_cut.flac_0_9.flac"
 
 

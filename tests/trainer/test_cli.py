@@ -190,6 +190,15 @@ def test_values_after_an_option_are_spread(given, spread):
     assert spread_values(given) == spread
 
 
+def test_a_folder_named_like_a_strategy_is_no_corpus_where_that_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "random").mkdir()
+    given = ["prepare", "corpus", "--strategy", "a", "random"]
+    assert spread_values(given) == ["prepare", "corpus", "--strategy", "a", "--strategy", "random"]
+    last = ["prepare", "--strategy", "a", "random"]
+    assert spread_values(last) == last
+
+
 def test_suggest_cfg_prints_a_table_and_lines_that_a_cfg_takes(hum_trainer, corpus):
     code, out, _ = hum_trainer("suggest-cfg", corpus)
     assert code == 0

@@ -8,6 +8,7 @@ from hum_shared.errors import InputError
 from hum_shared.index import CorpusIndex
 from hum_shared.names import canonical_clip
 from hum_trainer.indexing import busy_on_tapes, index_corpus, not_indexed
+from hum_trainer.renaming import plan_renames, rename
 from support.corpora import make_corpus
 
 
@@ -136,7 +137,7 @@ def test_a_hum_behind_the_end_of_its_clip_is_named_and_left_out(tmp_path):
     assert len(indexed.index.entries) == 23
 
 
-@pytest.mark.parametrize(("off_ms", "expected"), [(40, []), (-40, []), (60, ["length"]), (-60, ["length"])])
+@pytest.mark.parametrize(("off_ms", "expected"), [(50, []), (-50, []), (51, ["length"]), (-51, ["length"])])
 def test_a_hum_whose_file_is_off_by_more_than_50_ms_is_named_and_kept(tmp_path, off_ms, expected):
     hums = make_corpus(tmp_path)
     samples = round((hums[0].end_s - hums[0].start_s + off_ms / 1000) * 8000)
@@ -181,6 +182,33 @@ def test_known_variants_of_hum_names_are_read_reported_and_left_alone(tmp_path, 
     assert not indexed.problems
     assert any(entry.hum_path == f"segmented/{variant}" and entry.quality == 2 for entry in indexed.index.entries)
     assert (tmp_path / "segmented" / variant).exists()
+
+
+@pytest.mark.parametrize(("on_clip", "on_hum"), [(" (1)", ""), ("_checked", ""), ("", "_checked"), ("_a", "_b (2)")])
+def test_a_hum_finds_the_clip_whose_name_is_read_as_the_same(tmp_path, on_clip, on_hum):
+    (hum, *_), labelled = make_corpus(tmp_path), tmp_path / "labelled_recordings"
+    stem = hum.clip.removesuffix(".wav")
+    clip, variant = f"{stem}{on_clip}.wav", hum.file_name.replace(hum.clip, f"{stem}{on_hum}.wav")
+    (labelled / hum.clip).rename(labelled / clip)
+    hum_file(tmp_path, hum).rename(tmp_path / "segmented" / variant)
+    indexed = index_corpus(tmp_path)
+    assert kinds(indexed) == []
+    assert len(indexed.index.entries) == 24
+    (entry,) = [one for one in indexed.index.entries if one.hum_path == f"segmented/{variant}"]
+    assert entry.clip_path == f"labelled_recordings/{clip}"
+    rename(plan_renames(tmp_path))
+    assert plan_renames(tmp_path) == []
+    assert kinds(index_corpus(tmp_path)) == []
+    assert len(index_corpus(tmp_path).index.entries) == 24
+
+
+def test_a_hum_without_its_clip_does_not_choose_between_two_variants(tmp_path):
+    (hum, *_), labelled = make_corpus(tmp_path), tmp_path / "labelled_recordings"
+    stem, content = hum.clip.removesuffix(".wav"), (labelled / hum.clip).read_bytes()
+    (labelled / hum.clip).unlink()
+    for ending in ("_a", "_b"):
+        (labelled / f"{stem}{ending}.wav").write_bytes(content)
+    assert set(kinds(index_corpus(tmp_path))) == {"clip missing"}
 
 
 def test_a_dated_clip_is_a_tape_of_its_own_that_starts_at_0(tmp_path):

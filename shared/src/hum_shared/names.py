@@ -32,7 +32,7 @@ _CLIP = re.compile(
     rf"(?P<raw>.+{_SUFFIX})_(?P<start>{_SECONDS})_(?P<end>{_SECONDS}){_AFTERTHOUGHT}(?P<suffix>{_SUFFIX})", _FLAGS
 )
 _DATED_CLIP = re.compile(
-    rf"(?:(?P<animal>.+?)_)?(?P<date>[0-9]{{8}})_(?P<time>[0-9]{{6}})(?P<note> .+)?{_SUFFIX}", _FLAGS
+    rf"(?:(?P<animal>.+?)_)?(?P<date>[0-9]{{8}})_(?P<time>[0-9]{{6}})(?:{_AFTERTHOUGHT}|(?P<note> .+)){_SUFFIX}", _FLAGS
 )
 _HUM = re.compile(
     rf"(?P<clip>.+{_SUFFIX})_(?P<start>{_SECONDS})_(?P<end>{_SECONDS})"

@@ -79,21 +79,27 @@ def clips_digest(clips: Mapping[Part, Sequence[Clip]]) -> str:
     return sha256_json({part: [[clip.path.name, sha256_file(clip.path)] for clip in clips[part]] for part in PARTS})
 
 
-def class_indices(clips: Sequence[Clip], num_classes: int) -> dict[str, int]:
+def class_indices(clips: Sequence[Clip], num_classes: int, folder: Path) -> dict[str, int]:
     """Return class name → index: with two classes `target` is 1, else in alphabetical order.
 
     Raises
     ------
     InputError
-        When the classes found are not `num_classes` many, or two without `target`; lists what was found.
+        When the classes found are not `num_classes` many, or two without `target`; names the dataset's `folder` and
+        lists what was found.
     """
     counts = Counter(clip.class_name for clip in clips)
     found = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
     if len(counts) != num_classes:
-        raise InputError(f"num_classes={num_classes}, but the clips are of {len(counts)}: {found}")
+        raise InputError(
+            f"{folder}: num_classes={num_classes}, but the clips are of {len(counts)} classes: {found}. Set "
+            f"num_classes={len(counts)}, or correct the clips' names."
+        )
     if num_classes == 2:
         if TARGET not in counts:
-            raise InputError(f"two classes, but none is called {TARGET!r}; found: {found}")
+            raise InputError(
+                f"{folder}: of two classes one must be called {TARGET!r}; found: {found}. Rename its clips."
+            )
         other = next(name for name in counts if name != TARGET)
         return {other: 0, TARGET: 1}
     return {name: index for index, name in enumerate(sorted(counts))}

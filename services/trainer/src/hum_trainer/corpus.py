@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,6 +113,31 @@ def read_recordings(root: Path, files: Iterable[Path], *, digests: bool, tick: T
         found[path.name] = Recording(relative, names.parse_recording(path.name), info.dur_s, info.sample_rate, digest)
         tick()
     return found
+
+
+def clip_finder(durations: Mapping[str, float]) -> Callable[[str], str | None]:
+    """Return what finds a hum's clip by the name that the hum gives it.
+
+    That is the clip of exactly this name, else the only one whose name is read as the same: either may be a known
+    variant. None where there is no such clip, or more than one.
+
+    Parameters
+    ----------
+    durations
+        Full file name of each clip → its length in seconds.
+    """
+    read_as: dict[str, set[str]] = {}
+    for name, dur_s in durations.items():
+        for known_dur_s in (dur_s, 0.0):  # a variant in a hum's name does not say how long the clip is
+            read_as.setdefault(names.canonical_clip(name, known_dur_s), set()).add(name)
+
+    def find(name: str) -> str | None:
+        if name in durations:
+            return name
+        found = read_as.get(names.canonical_clip(name, 0.0), set())
+        return next(iter(found)) if len(found) == 1 else None
+
+    return find
 
 
 def require_writable(folder: Path, remedy: str = "Give a writable folder: --out DIR") -> None:

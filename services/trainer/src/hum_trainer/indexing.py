@@ -21,6 +21,7 @@ from hum_trainer.corpus import (
     Recording,
     Tick,
     audio_files,
+    clip_finder,
     find_folders,
     needed,
     read_recordings,
@@ -154,9 +155,11 @@ def assemble(
     problems: list[Problem] = []
     first_source: dict[tuple[str, float, float], str] = {}
     namesakes = {names.recording_stem(name): name for name in clips}
-    for hum in sorted(hums, key=lambda hum: (hum.clip, hum.start_s, hum.end_s, hum.source)):
-        twin = first_source.setdefault((hum.clip, hum.start_s, hum.end_s), hum.source)
-        clip = clips.get(hum.clip)
+    find = clip_finder({name: clip.dur_s for name, clip in clips.items()})
+    named = [(find(hum.clip) or hum.clip, hum) for hum in hums]
+    for clip_name, hum in sorted(named, key=lambda pair: (pair[0], pair[1].start_s, pair[1].end_s, pair[1].source)):
+        twin = first_source.setdefault((clip_name, hum.start_s, hum.end_s), hum.source)
+        clip = clips.get(clip_name)
         found = _check(hum, clip, None if twin == hum.source else twin, namesakes.get(names.recording_stem(hum.clip)))
         problems += found
         if clip is None or any(problem.left_out for problem in found):
@@ -176,7 +179,7 @@ def assemble(
                 clip_end_s=round(hum.end_s, 6),
                 raw_start_s=round(clip.name.offset_s + hum.start_s, 6),
                 raw_end_s=round(clip.name.offset_s + hum.end_s, 6),
-                clip_uid=clip_uids[hum.clip],
+                clip_uid=clip_uids[clip_name],
                 raw_uid=tape_uids[clip.name.tape],
             )
         )
@@ -229,8 +232,9 @@ def _check(hum: LabelledHum, clip: Recording | None, twin: str | None, namesake:
     if hum.end_s > clip.dur_s + NAME_TOLERANCE_S:
         message = f"its times {hum.start_s:g}–{hum.end_s:g} s lie outside its clip of {clip.dur_s:g} s"
         found.append(problem("outside clip", message, left_out=hum.start_s >= clip.dur_s))
-    if hum.file_dur_s is not None and abs(hum.file_dur_s - (hum.end_s - hum.start_s)) > LENGTH_TOLERANCE_S:
-        message = f"its file is {hum.file_dur_s:.3f} s long, its times say {hum.end_s - hum.start_s:.3f} s"
+    said_s = hum.end_s - hum.start_s
+    if hum.file_dur_s is not None and round(abs(hum.file_dur_s - said_s), 6) > LENGTH_TOLERANCE_S:
+        message = f"its file is {hum.file_dur_s:.3f} s long, its times say {said_s:.3f} s"
         found.append(problem("length", message, left_out=False))
     return found
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from hum_shared import names
 from hum_shared.audio import probe
 from hum_shared.errors import InputError, NameFormatError
-from hum_trainer.corpus import LABELLED, SEGMENTED, audio_files, find_folders, needed, require_writable
+from hum_trainer.corpus import LABELLED, SEGMENTED, audio_files, clip_finder, find_folders, needed, require_writable
 
 
 def plan_renames(root: Path) -> list[tuple[Path, Path]]:
@@ -27,12 +27,13 @@ def plan_renames(root: Path) -> list[tuple[Path, Path]]:
         for path in audio_files(needed(folders.labelled, LABELLED, root))
     }
     new_clips = {path.name: new for path, new in clips.items()}
+    find = clip_finder({path.name: probe(path).dur_s for path in clips})
     for path in audio_files(needed(folders.segmented, SEGMENTED, root)):
         try:
             clip = names.parse_hum(path.name).clip
         except NameFormatError:
             continue  # indexing reports it
-        renames.append((path, path.with_name(names.canonical_hum(path.name, new_clips.get(clip)))))
+        renames.append((path, path.with_name(names.canonical_hum(path.name, new_clips.get(find(clip) or clip)))))
     for path in audio_files(folders.raw) if folders.raw else []:
         renames.append((path, path.with_name(names.parse_recording(new_clips.get(path.name, path.name)).tape)))
     # Clips last: what is still to be renamed after an interrupt is known by their old names.

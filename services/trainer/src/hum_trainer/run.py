@@ -77,7 +77,7 @@ def run_training(cfg_path: Path, progress_file: Path | None = None, *, device: D
     folders = run_folders(cfg, cfg_path)
     assert folders.data is not None  # the cfg's rule
     clips = {part: read_part(folders.data, part) for part in PARTS}
-    classes = class_indices([clip for part in PARTS for clip in clips[part]], cfg.num_classes)
+    classes = class_indices([clip for part in PARTS for clip in clips[part]], cfg.num_classes, folders.data)
     noise_clips = read_noise(folders.noise) if cfg.augmentation and folders.noise else []
     data_sha256 = clips_digest(clips)
     settings_sha256 = _settings_digest(cfg, data_sha256, noise_clips)

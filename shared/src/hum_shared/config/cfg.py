@@ -69,7 +69,8 @@ def read_cfg(path: Path, model: type[_Cfg]) -> _Cfg:
             raise CfgError(f"{path} line {number}: {key} stands twice (first on line {lines[key]}). Remove one.")
         lines[key] = number
         if key not in model.model_fields and key not in model.ignored_keys:
-            raise CfgError(f"{path} line {number}: unknown key {key!r}{nearest_key(key, model.model_fields)}")
+            near = nearest_key(key, model.model_fields)
+            raise CfgError(f"{path} line {number}: {key}={value}: unknown key {key!r}{near}")
         if value not in ("", "None") and key not in model.ignored_keys:
             values[key] = value
     try:
