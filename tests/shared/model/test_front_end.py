@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import scipy.fft
 import torch
+import torchaudio.functional
 
 from hum_shared.model.front_end import DataOpts, FrontEnd, linear_bins
 from support.golden_recordings import hums
@@ -71,3 +73,13 @@ def test_data_opts_are_written_as_the_originals_write_them():
     written = DataOpts.model_validate(OPTS | {"fmin": 500.0, "fmax": 12000.0}).as_dict()
     assert str(written["fmin"]) == "500"
     assert "sequence_len_ms" not in written
+
+
+@pytest.mark.parametrize("n_bins", [8, 40, 128])
+def test_the_dct_is_scipys_exactly_and_torchaudios_but_for_its_float32(n_bins):
+    front_end = FrontEnd(DataOpts.model_validate(OPTS | CASES["mfcc"] | {"n_freq_bins": n_bins}), min_max_norm=False)
+    kept = min(n_bins, 33) - 1
+    exact = scipy.fft.dct(np.eye(n_bins), type=2, norm=None, axis=1)[:, 1 : kept + 1]
+    np.testing.assert_allclose(front_end.dct.numpy(), exact, atol=1e-12)
+    table = torchaudio.functional.create_dct(n_bins, n_bins, norm=None)[:, 1 : kept + 1]
+    np.testing.assert_allclose(front_end.dct.numpy(), table.numpy(), atol=1e-4)
