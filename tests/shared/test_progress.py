@@ -240,3 +240,13 @@ def _wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not come"
         time.sleep(0.005)
+
+
+@pytest.mark.parametrize("done", [0, 3])
+def test_a_failures_message_is_left_to_the_command(capsys, done):
+    with pytest.raises(ValueError, match="no such thing"), track("index", "corpus", "files", None) as progress:
+        progress.advance(done)
+        raise ValueError("no such thing")
+    said = capsys.readouterr().err
+    assert "no such thing" not in said
+    assert said.startswith("index corpus: 3 files") if done else said == ""

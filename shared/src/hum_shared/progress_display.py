@@ -55,7 +55,11 @@ class Lines:
             self.finish(state)
 
     def finish(self, state: TaskProgress) -> None:
-        """Print a line."""
+        """Print a line; of a task that failed only how far it came, since the command prints the error itself."""
+        if state.state == "failed":
+            if not state.done:
+                return
+            state = state.model_copy(update={"message": ""})
         print(f"{state.stage} {state.task}: {describe(state)}", file=sys.stderr, flush=True)
 
 
