@@ -244,9 +244,14 @@ def _wait_for(condition: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("done", [0, 3])
 def test_a_failures_message_is_left_to_the_command(capsys, done):
-    with pytest.raises(ValueError, match="no such thing"), track("index", "corpus", "files", None) as progress:
-        progress.advance(done)
-        raise ValueError("no such thing")
+    def work() -> None:
+        with track("index", "corpus", "files") as progress:
+            progress.advance(done)
+            raise InputError("no such thing")
+
+    with pytest.raises(InputError):
+        work()
     said = capsys.readouterr().err
     assert "no such thing" not in said
-    assert said.startswith("index corpus: 3 files") if done else said == ""
+    assert said.startswith("index corpus: 3 files" if done else "")
+    assert said.count("\n") == (1 if done else 0)

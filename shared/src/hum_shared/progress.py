@@ -91,6 +91,7 @@ class Progress:
         self.stage, self.task, self.unit, self.total, self.file = stage, task, unit, total, file
         self.done = 0.0
         self.message = ""
+        self._end: TaskState = "running"
         self._skipped = 0.0
         self._started = datetime.now(UTC)
         self._start = time.monotonic()
@@ -127,6 +128,7 @@ class Progress:
     def finish(self, state: TaskState, message: str = "") -> None:
         """Write the last state; nothing is reported after it."""
         self.message = message or self.message
+        self._end = state
         self._ended.set()
         for thread in self._threads:
             thread.join()
@@ -165,7 +167,7 @@ class Progress:
             display = open_display()
             while not self._ended.wait(display.interval_s):
                 display.show(self.snapshot("running"))
-            display.finish(self.snapshot("running"))
+            display.finish(self.snapshot(self._end))
 
     def _keep(self) -> None:
         """Keep the file up to date until the end."""

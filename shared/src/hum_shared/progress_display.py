@@ -55,8 +55,8 @@ class Lines:
             self.finish(state)
 
     def finish(self, state: TaskProgress) -> None:
-        """Print a line; of a task that failed only how far it came, since the command prints the error itself."""
-        if state.state == "failed":
+        """Print a line; of a task that failed or was stopped how far it came, since the command says why."""
+        if state.state in ("failed", "queued"):
             if not state.done:
                 return
             state = state.model_copy(update={"message": ""})
