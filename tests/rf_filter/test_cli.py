@@ -90,7 +90,8 @@ sys.argv = ["hum-rf-filter", "run", sys.argv[1]]
 class Interrupt:
     def find_spec(self, name, path=None, target=None):
         if name == "librosa":
-            signal.raise_signal(signal.SIGINT)  # now, and in this thread: os.kill may pick one of numpy's
+            # As Ctrl-C does it; a signal proper may come to rest in a callback whose exceptions Python ignores.
+            signal.getsignal(signal.SIGINT)(signal.SIGINT, None)
 
 sys.meta_path.insert(0, Interrupt())
 from hum_rf_filter.__main__ import main
