@@ -261,13 +261,13 @@ def spread_values(arguments: Sequence[str]) -> list[str]:
     """
     out: list[str] = []
     option = ""
+    corpus_first = not any(word.startswith("-") for word in arguments[1:2])
     for position, argument in enumerate(arguments):
         before = arguments[position - 1] if position else ""
         if argument.startswith("-"):
             option = argument if argument in ("--qualities", "--strategy") else ""
         elif option and before != option:
             number = argument.isdecimal()
-            corpus_first = not any(word.startswith("-") for word in arguments[1:2])
             path = "/" in argument or argument in (".", "..") or (not corpus_first and Path(argument).is_dir())
             if number if option == "--qualities" else not path:
                 out.append(option)

@@ -22,12 +22,10 @@ def plan_renames(root: Path) -> list[tuple[Path, Path]]:
     """
     folders = find_folders(root)
     renames: list[tuple[Path, Path]] = []
-    clips = {
-        path: names.canonical_clip(path.name, probe(path).dur_s)
-        for path in audio_files(needed(folders.labelled, LABELLED, root))
-    }
+    durations = {path: probe(path).dur_s for path in audio_files(needed(folders.labelled, LABELLED, root))}
+    clips = {path: names.canonical_clip(path.name, dur_s) for path, dur_s in durations.items()}
     new_clips = {path.name: new for path, new in clips.items()}
-    find = clip_finder({path.name: probe(path).dur_s for path in clips})
+    find = clip_finder({path.name: dur_s for path, dur_s in durations.items()})
     for path in audio_files(needed(folders.segmented, SEGMENTED, root)):
         try:
             clip = names.parse_hum(path.name).clip
