@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hum_evaluator.run import evaluate
-from hum_evaluator.tracks import Prediction
+from hum_evaluator.tracks import Prediction, find_sources, read_prediction
 from hum_evaluator.truth import read_truth
 from hum_evaluator.tune import f1_of, tune
 from hum_evaluator.tune_data import best_temperature, collect_material
@@ -17,6 +18,7 @@ from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.decoders import DecoderSettings, Windows, decode
 from hum_shared.errors import CfgError, InputError, Stopped
 from hum_shared.index import PredictionIndex, RecordingInfo, read_index
+from hum_shared.intervals import as_intervals
 from hum_shared.matching import match
 from hum_shared.stopping import StopRequest
 from support.score_tracks import write_track
@@ -214,6 +216,19 @@ def test_recordings_that_are_not_labelled_are_left_out_by_name(tmp_path):
     done = tune(index, tmp_path / "scores", "union")
     assert done.warnings == ("1 scored recordings are not labelled and left out, the first is stranger.wav",)
     assert len(done.content.tuned_on["tapes"]) == 3
+
+
+def test_calls_outside_of_what_was_scored_are_not_missed(tmp_path):
+    truth = read_truth(write_scene(tmp_path, TAPES[:1]))
+    _, calls = scene(0)
+    sources, _ = find_sources(tmp_path / "scores", tmp_path / "scores")
+    whole = read_prediction(sources[0])
+    parts = as_intervals([(0.0, 10.0), (20.0, 35.0)])
+    material = collect_material([replace(whole, scored_s=parts)], truth)
+    middle = np.array(calls).mean(axis=1)
+    inside = (middle < 10) | ((middle >= 20) & (middle < 35))
+    assert 0 < inside.sum() < len(calls)
+    assert np.array_equal(material.calls, np.array(calls)[inside])
 
 
 def test_scores_of_another_corpus_are_bad_input(tmp_path):

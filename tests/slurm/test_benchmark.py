@@ -118,6 +118,19 @@ def test_a_normalisation_is_predicted_with_as_it_is_trained(tmp_path: Path, wind
     assert prediction_cfg(root, "m").min_max_norm
 
 
+def test_windows_predict_on_their_own_corpus_too_since_training_scores_but_a_part_of_it(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "w")
+    put_model(root, "m")
+    cfg = root / "TRAINING/cfg/m/alpaca_server.cfg"
+    cfg.parent.mkdir(parents=True)
+    cfg.write_text(
+        "recipe=windows\ncorpus_index=data/bench/corpus_index.json\nmodel_dir=m\ncheckpoint_dir=c\nsequence_len=400\n"
+    )
+    plan(root, [V50]).write()
+    (row,) = read_rows(root / "BENCHMARK/jobs/predict.manifest.jsonl")
+    assert row["outputs"] == ["BENCHMARK/scores/m/len400_hop050"]
+
+
 def test_a_foreign_model_is_taken_with_what_its_card_says(tmp_path: Path) -> None:
     root = make_workspace(tmp_path / "w")
     card = put_model(root, "foreign").with_name("model.json")

@@ -47,8 +47,9 @@ def eval_text(root: Path, tag: str = TAG) -> str:
     return (root / "BENCHMARK/cfg/m" / tag / "eval.cfg").read_text(encoding="utf-8")
 
 
-def test_a_model_that_is_still_to_be_tuned_gets_a_row_and_the_path_of_the_result(tmp_path: Path) -> None:
-    root = workspace(tmp_path / HOSTILE)
+@pytest.mark.parametrize("recipe", ["frames", "windows"])
+def test_a_model_that_is_still_to_be_tuned_gets_a_row_and_the_path_of_the_result(tmp_path: Path, recipe: str) -> None:
+    root = workspace(tmp_path / HOSTILE, recipe)
     planned = plan(root, HYSTERESIS)
     assert "hum-slurm run tune --executor local" in planned.next_steps
     assert "decoder_file=TRAINING/runs/models/m/models/decoder.json\n" in eval_text(root)
@@ -96,9 +97,8 @@ def test_a_decoder_that_was_not_tuned_keeps_its_defaults_and_is_named(tmp_path: 
     assert "edge_level" not in eval_text(root)
 
 
-@pytest.mark.parametrize("recipe", ["clips", "windows"])
-def test_models_whose_training_scores_no_tapes_are_not_tuned(tmp_path: Path, recipe: str) -> None:
-    root = workspace(tmp_path / "w", recipe=recipe)
+def test_models_whose_training_scores_no_tapes_are_not_tuned(tmp_path: Path) -> None:
+    root = workspace(tmp_path / "w", recipe="clips")
     union = {key: value for key, value in HYSTERESIS.items() if key != "decoder"}
     plan(root, union, HYSTERESIS)
     assert "decoder_file" not in eval_text(root)

@@ -4,13 +4,19 @@ import json
 import os
 import signal
 
+import numpy as np
 import pytest
+import torch
 
+from hum_shared.audio import mono_blocks
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.training import TrainingCfg
 from hum_shared.errors import CfgError, InputError, ModelError, Stopped
+from hum_shared.grid import window_grid
 from hum_shared.index import write_index
 from hum_shared.model.model_file import load_model
+from hum_shared.model.scoring import WindowScorer, score_recording
+from hum_shared.scores import read_score_track
 from hum_shared.selections import Selection, write_selections
 from hum_trainer.corpus_task import read_corpus_task
 from hum_trainer.event_loop import EventTrainer
@@ -27,6 +33,7 @@ CFG = {
     "fmin": 100, "fmax": 1900, "max_pool": 1, "conv_kernel_size": 5, "min_max_norm": "true", "device": "cpu", "seed": 3,
     "examples_per_epoch": 64, "n_folds": 3, "ema_decay": 0.9,
 }  # fmt: skip
+SMALL = {"max_train_epochs": 1, "examples_per_epoch": 16}
 
 
 def _workspace(folder, **changes):
@@ -86,13 +93,51 @@ def test_a_signal_in_mid_epoch_saves_and_the_next_run_ends_the_same(tmp_path, mo
         assert whole.read_bytes() == stopped.read_bytes()
 
 
-def test_one_tape_is_split_into_blocks_and_the_card_says_so(tmp_path):
-    corpus = tmp_path / "corpus ü"
+def _one_tape(folder, **changes):
+    corpus = folder / "corpus ü"
     make_corpus(corpus, raw=False, tapes=("387_20201207_cut.wav",), clips_per_tape=1, clip_s=12.0, hums_per_clip=8)
     write_index(corpus / "corpus_index.json", index_corpus(corpus).index)
-    cfg_path = _workspace(tmp_path)
+    return _workspace(folder, **changes)
+
+
+def test_one_tape_is_split_into_blocks_and_the_card_says_so(tmp_path):
+    cfg_path = _one_tape(tmp_path)
     task = read_corpus_task(read_cfg(cfg_path, TrainingCfg), cfg_path)
     assert task.training_data([])["split"].startswith("time blocks of one tape")
+
+
+def test_the_tapes_it_is_validated_on_are_scored_as_the_model_scores_them(tmp_path, capsys):
+    cfg = _workspace(tmp_path, **SMALL)
+    run_training(cfg)
+    (recording,) = _card(tmp_path)["training_data"]["recordings"]["val"]
+    (path,) = (tmp_path / "run" / "out_of_tape").iterdir()
+    track = read_score_track(path)
+    assert (track.meta.recording, track.meta.kind, track.meta.scored_s) == (recording, "window", None)
+    model = load_model(tmp_path / "run" / "models" / "ANIMAL-SPOT.pk", jit=False)
+    (audio,) = mono_blocks(tmp_path / "corpus ü" / "labelled_recordings" / recording, 60.0, 4000)
+    grid = window_grid(len(audio), 4000, 0.1, 0.05, score_tail=True)
+    scorer = WindowScorer(model, min_max_norm=True, device=torch.device("cpu"), precision="float32", threads=1)
+    scored = score_recording([audio], grid, scorer)
+    assert np.array_equal(grid.times_s(), (track.start_s, track.end_s))
+    assert np.abs(np.concatenate([rows.probs for rows in scored]) - track.probs).max() < 1e-5
+
+    path.rename(stale := path.with_name("gone_predict_output.parquet"))
+    run_training(cfg)
+    assert path.exists()
+    assert not stale.exists()
+    run_training(cfg)
+    assert "nothing to do: the model is up to date" in capsys.readouterr().out
+
+
+def test_of_one_tape_the_blocks_it_is_validated_on_are_scored_and_the_rest_says_noise(tmp_path):
+    run_training(cfg_path := _one_tape(tmp_path, **SMALL))
+    (path,) = (tmp_path / "run" / "out_of_tape").iterdir()
+    track = read_score_track(path)
+    val = read_corpus_task(read_cfg(cfg_path, TrainingCfg), cfg_path).fold.val
+    assert track.meta.scored_s == [(part.start_s, part.end_s) for part in val]
+    unseen = np.any([(track.centre_s >= part.start_s) & (track.centre_s < part.end_s) for part in val], axis=0)
+    assert 0 < unseen.sum() < len(unseen)
+    assert np.array_equal(track.probs[:, 0] == 1, ~unseen)
 
 
 def test_a_window_longer_than_every_recording_is_refused(tmp_path):
@@ -112,9 +157,6 @@ def test_a_window_longer_than_every_recording_is_refused(tmp_path):
 def test_broken_rules_are_named(tmp_path, changes, message):
     with pytest.raises(CfgError, match=message):
         run_training(_workspace(tmp_path, **changes))
-
-
-SMALL = {"max_train_epochs": 1, "examples_per_epoch": 16}
 
 
 def test_what_the_cfg_leaves_out_comes_from_the_calls_and_background_is_ours_alone(tmp_path, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,10 @@ class WindowGrid:
     def n_windows(self) -> int:
         """All windows, with the tail."""
         return self.count + (self.tail is not None)
+
+    def as_meta(self) -> dict[str, Any]:
+        """Return the fields of a score track's metadata that describe its rows."""
+        return {"kind": "window", "step": self.step, "length": self.length, "n_rows": self.n_windows, "tail": self.tail}
 
     def starts(self, first: int = 0, stop: int | None = None) -> NDArray[np.int64]:
         """Return the first sample of windows `first` to `stop` (all by default)."""
@@ -105,6 +110,10 @@ class FrameGrid:
     def n_rows(self) -> int:
         """How many frames; the last may reach beyond the end."""
         return -(-self.frames // self.step)
+
+    def as_meta(self) -> dict[str, Any]:
+        """Return the fields of a score track's metadata that describe its rows."""
+        return {"kind": "frame", "step": self.step, "length": self.step, "n_rows": self.n_rows, "tail": None}
 
     def times_s(self, first: int = 0, stop: int | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return start and end of frames `first` to `stop` (all by default) in seconds, not rounded."""

@@ -49,6 +49,9 @@ class ScoreMeta(BaseModel):
     classes: dict[str, int]
     model_sha256: str
     front_end: dict[str, Any] = Field(description="front-end settings; fmin and fmax among them")
+    scored_s: list[tuple[float, float]] | None = Field(
+        None, description="begin and end, s, of the only parts that were scored: rows elsewhere say noise; None: all"
+    )
     inputs_sha256: str = Field(description="digest of audio, model, grid and front end: equal means up to date")
     code_version: str
     provenance: dict[str, Any]

@@ -32,7 +32,8 @@ class KnownModel:
     torchscript
         Whether the file is, or will be, TorchScript.
     corpus_index
-        The ground truth of the recordings it is trained on, where the training scores them out of tape; else None.
+        The ground truth of the recordings it is trained and validated on, where the training scores what its networks
+        have not seen; else None.
     dense
         Whether it scores frames: windows and hops of variants then make no difference to its scores.
     """
@@ -89,7 +90,7 @@ def _known_model(workspace: Workspace, name: str, file: str) -> KnownModel:
     torchscript = is_torchscript(path)
     if cfg_path.is_file():
         cfg = read_cfg(cfg_path, TrainingCfg)
-        truth = cfg.corpus_index if cfg.recipe == "frames" else None  # the other recipes score no tapes
+        truth = None if cfg.recipe == "clips" else cfg.corpus_index
         min_max_norm = cfg.normalisation_used == "min_max"
         torchscript = torchscript if path.is_file() else cfg.jit_save
         if cfg.recipe == "frames":

@@ -16,6 +16,7 @@ from hum_shared.decoders import Windows, noise_index
 from hum_shared.errors import HumError, InputError, TableError
 from hum_shared.files import read_text
 from hum_shared.index import RecordingInfo
+from hum_shared.intervals import Intervals, as_intervals
 from hum_shared.layout import LOG_SUFFIX, SCORE_SUFFIX
 from hum_shared.scores import read_score_meta, read_score_track
 
@@ -51,6 +52,8 @@ class Prediction:
         Frequency limits of the model.
     notes
         What a reader of the tables should know, one line each.
+    scored_s
+        Begin and end, s, of the only parts that were scored, shape (n, 2); None: all of it.
     """
 
     recording: RecordingInfo
@@ -59,6 +62,7 @@ class Prediction:
     low_hz: float
     high_hz: float
     notes: tuple[str, ...] = ()
+    scored_s: Intervals | None = None
 
 
 def find_sources(scores_dir: Path, log_dir: Path) -> tuple[list[Source], dict[str, str]]:
@@ -133,7 +137,8 @@ def _from_track(source: Source) -> Prediction:
     except (KeyError, TypeError, ValueError):
         raise TableError(f"{source.path}: front_end in its metadata lacks fmin or fmax. Score it again.") from None
     windows = _windows(track.start_s, track.end_s, track.probs.astype(np.float64), classes, source.path, track.centre_s)
-    return Prediction(info, windows, classes, low_hz, high_hz)
+    scored_s = None if meta.scored_s is None else as_intervals(meta.scored_s)
+    return Prediction(info, windows, classes, low_hz, high_hz, scored_s=scored_s)
 
 
 def _from_log(source: Source) -> Prediction:

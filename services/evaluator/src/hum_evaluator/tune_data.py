@@ -97,6 +97,8 @@ def collect_material(predictions: Sequence[Prediction], truth: GroundTruth, fold
         offsets.append(at_s)
         found = truth.intervals(info.tape) - info.offset_s
         found = np.clip(found[(found[:, 1] > 0) & (found[:, 0] < info.dur_s)], 0, info.dur_s)
+        if one.scored_s is not None:
+            found = found[_inside(found.mean(axis=1), one.scored_s)]
         calls.append(found + at_s)
         folds += [fold_of[info.tape]] * len(found)
         at_s += info.dur_s + _APART_S
@@ -113,6 +115,11 @@ def collect_material(predictions: Sequence[Prediction], truth: GroundTruth, fold
         recording_fold=np.array([fold_of[one.recording.tape] for one in predictions], dtype=np.int64),
         n_folds=min(len(tapes), folds_at_most),
     )
+
+
+def _inside(instant_s: NDArray[np.float64], spans: Intervals) -> NDArray[np.bool_]:
+    inside: NDArray[np.bool_] = np.any((instant_s[:, None] >= spans[:, 0]) & (instant_s[:, None] < spans[:, 1]), axis=1)
+    return inside
 
 
 def best_temperature(material: Material) -> float:

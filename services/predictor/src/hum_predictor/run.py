@@ -163,7 +163,7 @@ def _describe(path: Path, info: AudioInfo, job: _Job) -> tuple[ScoreMeta, Rows]:
     if frames == 0:
         raise AudioError(f"{path}: {info.frames} samples are too few to resample to {opts.sr} Hz")
     rows = scorer.rows(frames)
-    grid = rows.grid_meta()
+    grid = rows.grid.as_meta()
     digest = sha256_file(path)
     front_end = {**opts.as_dict(), **scorer.front_end, "precision": scorer.precision}
     inputs = {
@@ -174,11 +174,7 @@ def _describe(path: Path, info: AudioInfo, job: _Job) -> tuple[ScoreMeta, Rows]:
         "front_end": front_end,
     }
     meta = ScoreMeta(
-        kind=scorer.kind,
-        step=grid["step"],
-        length=grid["length"],
-        n_rows=grid["n_rows"],
-        tail=grid["tail"],
+        **grid,
         model_rate=opts.sr,
         model_frames=frames,
         recording=path.name,

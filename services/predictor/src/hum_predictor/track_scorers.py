@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -31,8 +31,9 @@ class Rows(Protocol):
         """Score the recording, mono blocks at the model's rate; rows in order."""
         ...
 
-    def grid_meta(self) -> dict[str, int | None]:
-        """Return `step`, `length`, `n_rows` and `tail` as the track's metadata hold them."""
+    @property
+    def grid(self) -> FrameGrid | WindowGrid:
+        """Where the rows lie."""
         ...
 
 
@@ -41,15 +42,12 @@ class TrackScorer(Protocol):
 
     Attributes
     ----------
-    kind
-        Of the score tracks.
     precision
         That the network computes in.
     front_end
         Settings that the scores depend on, besides those of the model file.
     """
 
-    kind: Literal["window", "frame"]
     precision: str
     front_end: dict[str, Any]
 
@@ -93,8 +91,6 @@ def track_scorer(
 
 
 class _WindowTracks:
-    kind: Literal["window", "frame"] = "window"
-
     def __init__(self, scorer: WindowScorer, rate: int, cfg: PredictionCfg) -> None:
         self._scorer, self._rate, self._cfg = scorer, rate, cfg
         self.precision = scorer.precision
@@ -118,14 +114,8 @@ class _WindowRows:
     def score(self, blocks: Blocks) -> Iterator[ScoredRows]:
         return score_recording(blocks, self.grid, self.scorer, latent=self.latent)
 
-    def grid_meta(self) -> dict[str, int | None]:
-        grid = self.grid
-        return {"step": grid.step, "length": grid.length, "n_rows": grid.n_windows, "tail": grid.tail}
-
 
 class _FrameTracks:
-    kind: Literal["window", "frame"] = "frame"
-
     def __init__(self, scorer: FrameScorer) -> None:
         self._scorer = scorer
         self.precision = scorer.precision
@@ -145,6 +135,3 @@ class _FrameRows:
 
     def score(self, blocks: Blocks) -> Iterator[ScoredRows]:
         return self.scorer.score(blocks, self.grid)
-
-    def grid_meta(self) -> dict[str, int | None]:
-        return {"step": self.grid.step, "length": self.grid.step, "n_rows": self.grid.n_rows, "tail": None}

@@ -36,7 +36,7 @@ from hum_trainer.event_summaries import EventSummaries
 from hum_trainer.folds import Fold
 from hum_trainer.frame_chunks import ChunkMaker, Chunks, draw_chunks
 from hum_trainer.frame_task import FrameTask, false_alarms_of, frame_probs, frame_task, outcome_of
-from hum_trainer.out_of_tape import has_out_of_tape, write_out_of_tape
+from hum_trainer.out_of_tape import frame_scores, has_out_of_tape, write_out_of_tape
 from hum_trainer.run_state import PACKAGES, RunFolders, is_complete, usable_checkpoint
 from hum_trainer.training_log import TrainingLog
 
@@ -83,14 +83,14 @@ def run_frames(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = No
         members = [trainer.use_best() for trainer in trainers]
         outcome = outcome_of(setup, [(network, fold.val) for network, fold in zip(members, task.folds, strict=True)])
         _write_model(setup, trainers, members, outcome)
+        scored = [
+            (part, frame_probs(setup, network, part))
+            for network, fold in zip(members, task.folds, strict=True)
+            for part in fold.val
+        ]
         write_out_of_tape(
-            _out_of_tape(folders),
-            folders.model,
-            setup.opts,
-            task.recordings,
-            [(part, frame_probs(setup, network, part)) for network, fold in zip(members, task.folds, strict=True)
-             for part in fold.val],
-        )  # fmt: skip
+            folders.out_of_tape, folders.model, setup.opts, frame_scores(setup.opts, task.recordings, scored)
+        )
         progress.message = f"event F1 {outcome.f1:.3f} on {unseen} that the networks had not seen"
         log.say(f"{progress.message}: {folders.model}")
 
@@ -99,15 +99,11 @@ def _checkpoint(folders: RunFolders, fold: int) -> Path:
     return folders.checkpoint.with_name(f"{folders.checkpoint.stem}_fold{fold}{folders.checkpoint.suffix}")
 
 
-def _out_of_tape(folders: RunFolders) -> Path:
-    return folders.models.parent / "out_of_tape"
-
-
 def _has_results(task: CorpusTask) -> bool:
     """Whether model, card and score tracks are there and belong together."""
     folders = task.folders
     return is_complete(folders, task.settings_sha256, task.cfg) and has_out_of_tape(
-        _out_of_tape(folders), folders.model, task.recordings
+        folders.out_of_tape, folders.model, task.recordings
     )
 
 

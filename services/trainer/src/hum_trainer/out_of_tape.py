@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from hum_shared import layout, names, provenance
 from hum_shared.audio import probe, resampled_length
 from hum_shared.errors import TableError
 from hum_shared.files import sha256_file, sha256_json
-from hum_shared.grid import FrameGrid
+from hum_shared.grid import FrameGrid, WindowGrid
 from hum_shared.model.front_end import DataOpts
 from hum_shared.scores import ScoreMeta, read_score_meta, score_writer
 from hum_trainer.corpus_task import CLASSES
@@ -23,14 +24,82 @@ from hum_trainer.run_state import PACKAGES
 _KIND = "out of tape 1"
 
 
-def write_out_of_tape(
-    folder: Path,
-    model: Path,
+@dataclass(frozen=True)
+class UnseenScores:
+    """What networks say of the parts of a recording that they have not seen.
+
+    Attributes
+    ----------
+    recording
+        The recording.
+    grid
+        Where the rows lie.
+    probs
+        Class probabilities, shape (rows, 2); rows outside of `parts` say noise.
+    parts
+        The parts, s, sorted; None: all of it.
+    """
+
+    recording: LabelledRecording
+    grid: FrameGrid | WindowGrid
+    probs: NDArray[np.float32]
+    parts: tuple[tuple[float, float], ...] | None = None
+
+
+def frame_scores(
     opts: DataOpts,
     recordings: Sequence[LabelledRecording],
     scored: Sequence[tuple[Stretch, NDArray[np.float32]]],
-) -> None:
-    """Write one score track per recording that stretches cover, atomically, each on its own; remove all others.
+) -> list[UnseenScores]:
+    """Put the scores of stretches together, for every recording that stretches cover.
+
+    Parameters
+    ----------
+    scored
+        Stretches and the class probabilities of their frames, shape (n, 2). All of a recording must be covered.
+    """
+    found = []
+    for recording in recordings:
+        parts = [(part, probs) for part, probs in scored if part.recording.name == recording.name]
+        if not parts:
+            continue
+        info = probe(recording.path)
+        grid = FrameGrid(opts.hop_length, opts.sr, resampled_length(info.frames, info.sample_rate, opts.sr))
+        probs = _noise(grid.n_rows)  # rounding may leave a frame between two stretches
+        for part, own in parts:
+            first = round(part.start_s * opts.sr / opts.hop_length)
+            probs[first : first + len(own)] = own[: grid.n_rows - first]
+        found.append(UnseenScores(recording, grid, probs))
+    return found
+
+
+def window_scores(
+    stretches: Sequence[Stretch], scored: Mapping[str, tuple[WindowGrid, NDArray[np.float32]]]
+) -> list[UnseenScores]:
+    """Keep of scored recordings the windows whose centre lies in a stretch; all others say noise.
+
+    Parameters
+    ----------
+    stretches
+        What the network has not seen.
+    scored
+        Recording name → all its windows and their class probabilities, shape (n, 2), float32.
+    """
+    found = []
+    for recording in {part.recording.name: part.recording for part in stretches}.values():
+        grid, own = scored[recording.name]
+        parts = sorted((part.start_s, part.end_s) for part in stretches if part.recording.name == recording.name)
+        starts = grid.starts()
+        centre_s = (starts + np.minimum(starts + grid.length, grid.frames)) / 2 / grid.sample_rate
+        unseen = np.any([(centre_s >= start_s) & (centre_s < end_s) for start_s, end_s in parts], axis=0)
+        whole = parts == [(0.0, recording.dur_s)]
+        probs = own if whole else np.where(unseen[:, None], own, _noise(len(own)))
+        found.append(UnseenScores(recording, grid, probs, None if whole else tuple(parts)))
+    return found
+
+
+def write_out_of_tape(folder: Path, model: Path, opts: DataOpts, scores: Sequence[UnseenScores]) -> None:
+    """Write one score track per recording, atomically, each on its own; remove all others.
 
     Parameters
     ----------
@@ -38,34 +107,17 @@ def write_out_of_tape(
         Where they go.
     model
         The model file that the networks became.
-    scored
-        Stretches and the class probabilities of their frames, shape (n, 2).
     """
     model_sha256 = sha256_file(model)
-    covered = {part.recording.name for part, _ in scored}
-    for path in _tracks(folder) - {layout.score_file(folder, name) for name in covered}:
+    for path in _tracks(folder) - {layout.score_file(folder, one.recording.name) for one in scores}:
         path.unlink()  # of a recording that is no longer in the corpus, by a network that is no longer there
     made_by = provenance.collect(PACKAGES, inputs={"model": model_sha256}).model_dump(mode="json")
-    for recording in recordings:
-        parts = [(part, probs) for part, probs in scored if part.recording.name == recording.name]
-        if not parts:
-            continue
-        info = probe(recording.path)
-        frames = resampled_length(info.frames, info.sample_rate, opts.sr)
-        grid = FrameGrid(opts.hop_length, opts.sr, frames)
-        # Noise wherever no stretch reaches: rounding may leave a frame between two.
-        probs = np.zeros((grid.n_rows, len(CLASSES)), dtype=np.float32)
-        probs[:, CLASSES["noise"]] = 1.0
-        for part, own in parts:
-            first = round(part.start_s * opts.sr / opts.hop_length)
-            probs[first : first + len(own)] = own[: grid.n_rows - first]
+    for one in scores:
+        recording, info = one.recording, probe(one.recording.path)
         meta = ScoreMeta(
-            kind="frame",
-            step=grid.step,
-            length=grid.step,
-            n_rows=grid.n_rows,
+            **one.grid.as_meta(),
             model_rate=opts.sr,
-            model_frames=frames,
+            model_frames=one.grid.frames,
             recording=recording.name,
             recording_sha256=recording.sha256,
             frames=info.frames,
@@ -74,12 +126,13 @@ def write_out_of_tape(
             classes=dict(CLASSES),
             model_sha256=model_sha256,
             front_end=opts.as_dict(),
+            scored_s=None if one.parts is None else list(one.parts),
             inputs_sha256=_inputs_sha256(recording, model_sha256),
             code_version=hum_shared.__version__,
             provenance=made_by,
         )
         with score_writer(layout.score_file(folder, recording.name), meta) as writer:
-            writer.append(*grid.times_s(), probs)
+            writer.append(*one.grid.times_s(), one.probs)
 
 
 def has_out_of_tape(folder: Path, model: Path, recordings: Sequence[LabelledRecording]) -> bool:
@@ -96,6 +149,12 @@ def has_out_of_tape(folder: Path, model: Path, recordings: Sequence[LabelledReco
 
 def _inputs_sha256(recording: LabelledRecording, model_sha256: str) -> str:
     return sha256_json([_KIND, recording.sha256, model_sha256])
+
+
+def _noise(n_rows: int) -> NDArray[np.float32]:
+    probs = np.zeros((n_rows, len(CLASSES)), dtype=np.float32)
+    probs[:, CLASSES["noise"]] = 1.0
+    return probs
 
 
 def _tracks(folder: Path) -> set[Path]:

@@ -47,6 +47,11 @@ class RunFolders:
         return self.models / CARD_FILE
 
     @property
+    def out_of_tape(self) -> Path:
+        """Score tracks of what its networks have not seen."""
+        return self.models.parent / "out_of_tape"
+
+    @property
     def checkpoint(self) -> Path:
         """The resumable state."""
         return self.checkpoints / FILE_NAME

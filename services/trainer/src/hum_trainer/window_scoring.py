@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from hum_shared.audio import Samples
 from hum_shared.config.training import TrainingCfg
 from hum_shared.decoders import Windows
-from hum_shared.grid import window_grid
+from hum_shared.grid import WindowGrid, window_grid
 from hum_shared.model.front_end import DataOpts
 from hum_shared.model.model_parts import LoadedModel
 from hum_shared.model.network import Network
@@ -56,11 +57,15 @@ class StretchScorer:
             threads=torch.get_num_threads(),
         )
 
-    def score(self, audio: Samples) -> Windows:
-        """Return the windows of a stretch of audio at the model's rate, in seconds from its start."""
+    def probs(self, audio: Samples) -> tuple[WindowGrid, NDArray[np.float32]]:
+        """Return the windows of a stretch of audio at the model's rate, and class probabilities, shape (n, 2)."""
         grid = window_grid(len(audio), self._rate, self._sequence_len_s, self._hop_s, score_tail=True)
         blocks = [np.array(audio)]  # a mapped one is read only, which torch warns about
-        probs = np.concatenate([rows.probs for rows in score_recording(blocks, grid, self._scorer)])
+        return grid, np.concatenate([rows.probs for rows in score_recording(blocks, grid, self._scorer)])
+
+    def score(self, audio: Samples) -> Windows:
+        """Return the scored windows of a stretch of audio at the model's rate, in seconds from its start."""
+        grid, probs = self.probs(audio)
         starts = grid.starts()
         ends = np.minimum(starts + grid.length, grid.frames)
         start_s, end_s = grid.times_s()

@@ -23,6 +23,7 @@ from hum_shared.model.network import Network, build_network
 from hum_shared.model.script_file import save_script
 from hum_shared.model.spectrogram_stream import SpectrogramStream
 from hum_shared.progress import track
+from hum_shared.recordings import refuse_shared_tracks
 from hum_shared.stopping import StopRequest
 from hum_trainer import mining
 from hum_trainer.augmentation import mixup, soft_labels
@@ -31,8 +32,9 @@ from hum_trainer.event_loop import EventTrainer, Negative
 from hum_trainer.event_measures import EventOutcome, ScoredStretch, event_outcome
 from hum_trainer.event_summaries import EventSummaries
 from hum_trainer.front_end_options import data_opts
-from hum_trainer.labelled_recordings import Stretch
+from hum_trainer.labelled_recordings import LabelledRecording, Stretch
 from hum_trainer.memory import free_memory, require_room
+from hum_trainer.out_of_tape import UnseenScores, has_out_of_tape, window_scores, write_out_of_tape
 from hum_trainer.recording_audio import AudioOf
 from hum_trainer.run_state import PACKAGES, device_and_precision, is_complete, memory_format, usable_checkpoint
 from hum_trainer.training_log import TrainingLog
@@ -65,6 +67,7 @@ def run_windows(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = N
     stop = StopRequest().install()
     task = read_corpus_task(cfg, cfg_path)
     cfg, folders = task.cfg, task.folders
+    refuse_shared_tracks([recording.path for recording in task.recordings])
     for setting in task.from_data:
         say(f"{setting.key}={setting.value:.10g} ({setting.unit}): {setting.reason}")
     state = usable_checkpoint(folders.checkpoint, cfg, task.settings_sha256)
@@ -72,7 +75,7 @@ def run_windows(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = N
     n_examples = cfg.examples_per_epoch or max(FEWEST_EXAMPLES, EXAMPLES_PER_CALL * sampler.n_calls)
     total = cfg.max_train_epochs * n_examples
     with track("train", cfg_path.parent.name, "windows", total, progress_file) as progress:
-        if state and state["finished"] and is_complete(folders, task.settings_sha256, cfg):
+        if state and state["finished"] and _has_results(task):
             progress.message = "nothing to do: the model is up to date"
             say(f"{progress.message}: {folders.model}")
             return
@@ -114,9 +117,32 @@ def run_windows(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = N
         network = trainer.use_best()
         assert isinstance(network, Network)
         outcome = trainer.evaluate(network)
+        unseen = _unseen_scores(task, network, audio, device, precision)
         _write_model(task, trainer, network, outcome)
+        write_out_of_tape(folders.out_of_tape, folders.model, data_opts(cfg), unseen)
         progress.message = f"best epoch {trainer.best_epoch}, validation event F1 {outcome.f1:.3f}"
         log.say(f"{progress.message}: {folders.model}")
+
+
+def _has_results(task: CorpusTask) -> bool:
+    """Whether model, card and score tracks are there and belong together."""
+    folders = task.folders
+    return is_complete(folders, task.settings_sha256, task.cfg) and has_out_of_tape(
+        folders.out_of_tape, folders.model, _unseen_recordings(task)
+    )
+
+
+def _unseen_recordings(task: CorpusTask) -> list[LabelledRecording]:
+    return list({part.recording.name: part.recording for part in task.fold.val}.values())
+
+
+def _unseen_scores(
+    task: CorpusTask, network: Network, audio: AudioOf, device: torch.device, precision: str
+) -> list[UnseenScores]:
+    """Score what the network is validated on: decoders are tuned on that."""
+    scorer = StretchScorer(in_training(network, data_opts(task.cfg)), task.cfg.score_hop, device, precision)
+    scored = {one.name: scorer.probs(audio.recording(one)) for one in _unseen_recordings(task)}
+    return window_scores(task.fold.val, scored)
 
 
 def _sampler(task: CorpusTask) -> WindowSampler:

@@ -127,10 +127,10 @@ def plan_benchmark(
 
 
 def _out_of_tape(context: Context, model: KnownModel, corpus: Path, predict_in: str | None) -> Path | None:
-    """Return the folder of score tracks that the training itself wrote of its corpus, each by networks that have not
-    seen the tape; None where the benchmark is another corpus. Scoring the corpus anew would only flatter the model.
+    """Return the folder of score tracks that the training itself wrote of its whole corpus, each by networks that have
+    not seen the tape; None where the benchmark is another corpus. Scoring the corpus anew would only flatter the model.
     """
-    if model.corpus_index is None or predict_in is not None:
+    if not model.dense or model.corpus_index is None or predict_in is not None:
         return None
     if context.workspace.resolve(model.corpus_index).resolve() != (corpus / CORPUS_INDEX).resolve():
         return None

@@ -149,7 +149,7 @@ def _task(context: Context, plan: Plan, name: str, cfg_path: Path, cfg: Training
     read = [text for text in (cfg.data_dir, corpus, cfg.noise_dir) if text is not None]
     written = [f"{cfg.model_dir}/{MODEL_FILE}"]
     kept = [text for text in (cfg.checkpoint_dir, cfg.log_dir, cfg.summary_dir, cfg.cache_dir) if text is not None]
-    if cfg.recipe == "frames":
+    if cfg.recipe != "clips":
         kept.append((PurePosixPath(cfg.model_dir).parent / "out_of_tape").as_posix())  # scores of its own tapes
     for text in read + written + kept:
         context.workspace.resolve(text)  # an unknown root is found now and not in the job

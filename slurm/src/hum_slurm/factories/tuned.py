@@ -52,7 +52,7 @@ def _is_of_another_model(tuned: DecoderFile, model: Path) -> bool:
 
 
 def plan_tune(context: Context, plan: Plan, benchmark: Benchmark, models: Sequence[KnownModel]) -> bool:
-    """Plan the tuning of every model whose training scores its own tapes out of tape; return whether there is one."""
+    """Plan the tuning of every model whose training scores tapes it has not seen; return whether there is one."""
     tasks = []
     for model in models:
         if model.corpus_index is None:
@@ -68,7 +68,7 @@ def plan_tune(context: Context, plan: Plan, benchmark: Benchmark, models: Sequen
 
 
 def out_of_tape_folder(context: Context, model: KnownModel) -> Path:
-    """Return where a training puts the scores of its own tapes, each by networks that have not seen it."""
+    """Return where a training puts the scores of its own tapes, each by networks that have not seen them."""
     return context.workspace.resolve(model.file).parent.parent / "out_of_tape"
 
 
