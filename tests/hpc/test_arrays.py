@@ -36,6 +36,27 @@ def test_more_rows_than_max_array_size_share_indices(copied: ClusterWorkspace) -
     assert copied.states("evaluate") == ["done"] * len(thresholds)
 
 
+def test_rows_that_pair_wait_for_their_like_alone(copied: ClusterWorkspace) -> None:
+    variants = [{"seq_len": 0.4, "hop": hop, "threshold": 0.5} for hop in (0.1, 0.2, 0.4)]
+    (copied.root / "benchmark_variants.json").write_text(json.dumps(variants))
+    copied.call("rm", "-rf", "BENCHMARK/cfg", "BENCHMARK/jobs", "BENCHMARK/scores")
+    copied.call("hum-slurm", "benchmark")
+    cfg = copied.root / "BENCHMARK/cfg/a/len400_hop200_th50/predict.cfg"
+    whole = cfg.read_text()
+    cfg.write_text(whole + "no_such_key=1\n")
+    assert copied.submit("predict", "evaluate", "--chain", "--dry-run").count('--dependency="aftercorr:${job') == 2
+    copied.submit("predict", "evaluate", "--chain")
+    copied.finish()
+    assert copied.states("predict") == ["done", "failed", "done", "done", "done", "done"]
+    assert copied.states("evaluate") == ["done", "cancelled", "done", "done", "done", "done"]
+
+    cfg.write_text(whole)
+    for stage in ("predict", "evaluate"):
+        copied.call("hum-slurm", "retry-failed", stage)
+        copied.finish()
+        assert copied.states(stage) == ["done"] * 6
+
+
 def test_two_workspaces_at_once_do_not_touch_each_other(
     cluster: PrivateCluster, copied: ClusterWorkspace, reference: ClusterWorkspace
 ) -> None:

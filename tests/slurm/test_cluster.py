@@ -10,6 +10,7 @@ import pytest
 
 from hum_shared.errors import InputError, MachineError
 from hum_shared.layout import Workspace
+from hum_shared.progress import track
 from hum_slurm import cluster
 from hum_slurm.context import open_context
 from hum_slurm.factories.benchmark import plan_benchmark
@@ -179,6 +180,20 @@ def test_an_older_outcome_says_nothing_about_a_task_that_was_killed(place: Place
     place.end("train", 0, 0, "99_0")
     place.queue("100|0|100_0|NODE_FAIL|10:00|2G|None", "100|1|100_1|CANCELLED|10:00|2G|None")
     assert place.states("train") == ["failed", "cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("slurm_state", "state"), [("CANCELLED", "done"), ("FAILED", "failed"), ("BOOT_FAIL", "failed")]
+)
+def test_an_older_outcome_holds_for_a_task_that_never_began(place: Place, slurm_state: str, state: str) -> None:
+    place.submit("train")
+    place.end("train", 0, 0, "99_0")
+    (row, _) = read_rows(Workspace(place.root).training_jobs.manifest("train"))
+    with track("train", row["task"], "clips", 1, Workspace(place.root).progress_file("train", row["task"])) as progress:
+        progress.advance(1)
+    # Killed at once, it has had no time to write its progress: what lies there is the older task's.
+    place.queue(f"100|0|100_0|{slurm_state}|10:00|2G|None")
+    assert place.states("train")[0] == state
 
 
 def test_rows_that_ended_2_wait_until_something_they_read_changes(place: Place) -> None:

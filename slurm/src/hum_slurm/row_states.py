@@ -128,10 +128,8 @@ def _row_state(
             log = stage.jobs.logs / f"{name}_{job}.out"
     progress = read_progress(workspace, row)
     outcome = read_outcome(stage.jobs, row, stage.manifest_sha256)
-    # What an older task did still holds if the last one never began; one that was killed leaves "running" behind.
     if outcome is not None and not outcome.is_later_than(last):
-        never_began = outcome.is_good and progress is not None and progress.state == "done"
-        outcome = outcome if never_began else None
+        outcome = outcome if outcome.is_good and _never_began(progress, slurm) else None
     if outcome is not None and outcome.job == "local":
         log = stage.jobs.log(row.stage, row.task)
     complete = all(workspace.resolve(text).exists() for text in row.outputs)
@@ -149,6 +147,15 @@ def _row_state(
         progress=progress,
         outcome=outcome,
     )
+
+
+def _never_began(progress: TaskProgress | None, slurm: TaskState | None) -> bool:
+    """Whether the last submitted task left things done, as the one before it had left them.
+
+    One that was killed leaves "running" behind; of one that was killed before it could say so only Slurm knows.
+    """
+    failed = slurm is not None and slurm.has_ended and slurm.state not in ("CANCELLED", "COMPLETED")
+    return progress is not None and progress.state == "done" and not failed
 
 
 def judge(*, complete: bool, outcome: Outcome | None, slurm: TaskState | None) -> tuple[RowStateName, str]:
