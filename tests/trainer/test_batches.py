@@ -8,7 +8,7 @@ import torch
 from hum_shared.model.front_end import DataOpts, FrontEnd
 from hum_trainer.batches import BatchMaker, mix, shift_pitch, shuffled
 from hum_trainer.clips import Clip
-from hum_trainer.spectrograms import build_store, n_frames
+from hum_trainer.spectrograms import build_store, n_frames, stored_bytes
 
 WINDOW, RATE = 3200, 8000
 
@@ -68,6 +68,16 @@ def test_every_random_window_is_one_that_prediction_could_see(tmp_path, length):
     assert distance.max() < 2e-6
     positions = (drawn[:, None] - possible[None]).abs().amax((2, 3, 4)).argmin(1).unique()
     assert len(positions) == len(possible)
+
+
+@pytest.mark.parametrize(("n_fft", "whole"), [(256, True), (256, False), (4096, True)])
+def test_the_room_that_spectrograms_take_is_known_before_they_are_made(tmp_path, n_fft, whole):
+    front_end = FrontEnd(_opts(n_fft=n_fft), min_max_norm=False)
+    clips = _clips(tmp_path, [1000, 3200, 3250, 5001])
+    power = _store(clips, front_end, whole=whole).power
+    assert stored_bytes(clips, front_end, WINDOW, whole=whole, bins=power.shape[1]) == power.numel() * 4
+    gone = Clip(tmp_path / "gone.wav", "target")  # told when it is read
+    assert stored_bytes([gone], front_end, WINDOW, whole=whole, bins=9) == 0
 
 
 def test_a_window_shorter_than_n_fft_is_padded_like_in_prediction(tmp_path):

@@ -25,6 +25,17 @@ def test_this_machine_has_some_memory_left() -> None:
     assert free is None or free > 1 << 20
 
 
+def test_cgroups_of_version_1_count_too(tmp_path: Path) -> None:
+    for name, limit, used in (("slurm", 2**63 - 4096, 900), ("slurm/job_7", 1000, 400)):
+        folder = tmp_path / "cgroup" / "memory" / name
+        folder.mkdir(parents=True)
+        (folder / "memory.limit_in_bytes").write_text(f"{limit}\n")
+        (folder / "memory.usage_in_bytes").write_text(f"{used}\n")
+        (folder / "memory.stat").write_text("cache 70\ninactive_file 0\ntotal_inactive_file 50\n")
+    (tmp_path / "membership").write_text("9:cpu,cpuacct:/slurm\n4:memory:/slurm/job_7/step_batch\n0::/\n")
+    assert min(_free_in_cgroups(tmp_path / "cgroup", tmp_path / "membership")) == 650
+
+
 def test_a_job_may_take_what_the_narrowest_of_its_cgroups_has_left(tmp_path: Path) -> None:
     for name, limit, used in (("job", "1000", 400), ("job/step", "max", 300)):
         folder = tmp_path / "cgroup" / name

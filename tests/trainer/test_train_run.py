@@ -258,6 +258,12 @@ def test_a_broken_clip_is_named_or_left_out(tmp_path, capsys):
     assert f"{broken.name}: truncated" in capsys.readouterr().err
 
 
+def test_clips_that_do_not_fit_into_memory_are_refused_before_hours_are_spent(tmp_path, monkeypatch):
+    monkeypatch.setattr("hum_trainer.run.free_memory", lambda: 1000)
+    with pytest.raises(MachineError, match=r"the spectrograms of 24 clips need .* GiB of memory, .* fewer clips"):
+        run_training(_workspace(tmp_path))
+
+
 def test_a_wrong_number_of_classes_lists_what_was_found(tmp_path):
     with pytest.raises(InputError, match=r"noise \(12\), target \(12\)"):
         run_training(_workspace(tmp_path, num_classes=3))

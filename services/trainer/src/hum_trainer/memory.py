@@ -8,9 +8,10 @@ from hum_shared.errors import MachineError
 
 _SHARE = 0.9  # of the free memory; networks and batches need some too
 _GIB = 1 << 30
+_ON_DISK = "Name a cache_dir in the cfg (they are then kept on disk), or ask for more memory."
 
 
-def require_room(needed_bytes: float, what: str, free_bytes: int | None) -> None:
+def require_room(needed_bytes: float, what: str, free_bytes: int | None, remedy: str = _ON_DISK) -> None:
     """Check that something fits into memory.
 
     Parameters
@@ -19,6 +20,8 @@ def require_room(needed_bytes: float, what: str, free_bytes: int | None) -> None
         Size and name of what will be kept.
     free_bytes
         See :func:`free_memory`; None: unknown, nothing is checked.
+    remedy
+        What to do where it does not fit.
 
     Raises
     ------
@@ -27,8 +30,7 @@ def require_room(needed_bytes: float, what: str, free_bytes: int | None) -> None
     """
     if free_bytes is not None and needed_bytes > _SHARE * free_bytes:
         raise MachineError(
-            f"{what} need {needed_bytes / _GIB:.3g} GiB of memory, {free_bytes / _GIB:.3g} GiB are free. Name a "
-            "cache_dir in the cfg (they are then kept on disk), or ask for more memory."
+            f"{what} need {needed_bytes / _GIB:.3g} GiB of memory, {free_bytes / _GIB:.3g} GiB are free. {remedy}"
         )
 
 
@@ -43,20 +45,29 @@ def free_memory() -> int | None:
 
 
 def _free_in_cgroups(mount: Path, membership: Path) -> list[int]:
-    """Return what each limited cgroup (version 2) above this process has left; page cache counts as free."""
+    """Return what each limited cgroup above this process, of either version, has left; page cache counts as free."""
     try:
-        name = next(line[3:] for line in membership.read_text("utf-8").splitlines() if line.startswith("0::"))
-    except (OSError, StopIteration):
+        lines = membership.read_text("utf-8").splitlines()
+    except OSError:
         return []
-    inner = mount / PurePosixPath(name).relative_to("/")
     free = []
-    for folder in [inner, *inner.parents]:
-        try:
-            limit = (folder / "memory.max").read_text("ascii").strip()
-            used = int((folder / "memory.current").read_text("ascii"))
-            stat = dict(line.split() for line in (folder / "memory.stat").read_text("ascii").splitlines())
-        except OSError:
-            continue  # the root has no limit; a folder above the mount is no cgroup
-        if limit != "max":
-            free.append(max(0, int(limit) - used + int(stat.get("inactive_file", 0))))
+    for _, controllers, name in (line.split(":", 2) for line in lines):
+        if controllers == "":
+            root, files = mount, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            root, files = mount / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        inner = root / PurePosixPath(name).relative_to("/")
+        free += [left for folder in [inner, *inner.parents] if (left := _left_in(folder, *files)) is not None]
     return free
+
+
+def _left_in(cgroup: Path, limit_file: str, usage_file: str, cache_key: str) -> int | None:
+    try:
+        limit = (cgroup / limit_file).read_text("ascii").strip()
+        used = int((cgroup / usage_file).read_text("ascii"))
+        stat = dict(line.split() for line in (cgroup / "memory.stat").read_text("ascii").splitlines())
+    except OSError:
+        return None  # the root has no limit; a folder above the mount is no cgroup
+    return None if limit == "max" else max(0, int(limit) - used + int(stat.get(cache_key, 0)))

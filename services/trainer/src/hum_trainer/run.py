@@ -28,6 +28,7 @@ from hum_trainer.clips import PARTS, Clip, Part, class_indices, clips_digest, re
 from hum_trainer.front_end_options import data_opts
 from hum_trainer.loop import Trainer
 from hum_trainer.measures import Outcome
+from hum_trainer.memory import free_memory, require_room
 from hum_trainer.run_state import (
     PACKAGES,
     RunFolders,
@@ -36,7 +37,7 @@ from hum_trainer.run_state import (
     run_folders,
     usable_checkpoint,
 )
-from hum_trainer.spectrograms import SpectrogramStore, build_store, n_frames
+from hum_trainer.spectrograms import SpectrogramStore, build_store, n_frames, stored_bytes
 from hum_trainer.summaries import Summaries
 from hum_trainer.training_log import TrainingLog
 
@@ -145,6 +146,10 @@ def _prepare(
     frames = n_frames(window, cfg.n_fft, cfg.hop_length)
     reach = HIGHEST_PITCH_SOURCE if cfg.augmentation else 1
     bins = min(cfg.n_fft // 2 + 1, int(front_end.highest_bin * reach) + 2)
+    wanted = [(clips[part], part == "train") for part in PARTS] + [(noise_clips, True)]
+    n_bytes = sum(stored_bytes(chosen, front_end, window, whole=whole, bins=bins) for chosen, whole in wanted)
+    n_clips = sum(len(chosen) for chosen, _ in wanted)
+    require_room(n_bytes, f"the spectrograms of {n_clips} clips", free_memory(), "Ask for more, or use fewer clips.")
     log.say(f"computing spectrograms of {sum(map(len, clips.values()))} clips; {describe(device, precision)}")
 
     def store(chosen: Sequence[Clip], *, whole: bool) -> SpectrogramStore:

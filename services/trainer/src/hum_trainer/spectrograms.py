@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hum_shared.audio import Samples
+from hum_shared.audio import Samples, probe, resampled_length
 from hum_shared.command import warn
 from hum_shared.errors import AudioError, InputError
 from hum_shared.files import atomic_path, sha256_file, sha256_json
@@ -124,12 +124,39 @@ def build_store(
     if not kept:
         raise InputError(f"none of {len(clips)} clips can be read, first {clips[0].path}")
     frames = np.array([len(s) for s in spectrograms], dtype=np.int64)
-    power = np.concatenate(spectrograms)
+    power = _joined(spectrograms)
     if path is None:
         return _store(power, frames, np.array(kept), clips)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(file, power=power, frames=frames, kept=np.array(kept))
     return _load(path, clips)
+
+
+def stored_bytes(clips: Sequence[Clip], front_end: FrontEnd, window: int, *, whole: bool, bins: int) -> int:
+    """Return the size of what :func:`build_store` will keep in memory; clips that cannot be read count nothing."""
+    opts = front_end.opts
+    rows = 0
+    for clip in clips:
+        try:
+            info = probe(clip.path)
+        except AudioError:
+            continue
+        length = resampled_length(info.frames, info.sample_rate, opts.sr)
+        if whole and length < window:
+            length = (window - length) // opts.hop_length * opts.hop_length + window
+        # A window shorter than the transform is padded to it: a row then is a window.
+        rows += n_frames(length if whole else window, min(opts.n_fft, window), opts.hop_length)
+    return 4 * bins * rows
+
+
+def _joined(spectrograms: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return all rows as one array; the list is emptied on the way, so that they lie in memory but once."""
+    ends = np.cumsum([len(one) for one in spectrograms])
+    rows = np.empty((ends[-1], spectrograms[0].shape[1]), dtype=np.float32)
+    for end in reversed(ends.tolist()):
+        one = spectrograms.pop()
+        rows[end - len(one) : end] = one
+    return rows
 
 
 def _placed(audio: Samples, window: int, hop: int, *, whole: bool) -> Samples:
