@@ -83,7 +83,7 @@ class Demo:
         self._step("2-5 tune the decoders and train the forest on the training tapes")
         self._call("hum-slurm", "benchmark", "--corpus-root", "data/training_corpus", "--set", RF_SET)
         self._call("hum-slurm", "evaluation", "--set", RF_SET)
-        # Only models that learned from the corpus itself are tuned; only the others score its tapes here.
+        # Models that learned from the corpus itself are tuned; dense ones have scored all its tapes already.
         planned = self.workspace / "BENCHMARK" / "sets" / RF_SET / "jobs"
         for stage in ("tune", "predict", "evaluate", "rf-train"):
             if (planned / f"{stage}.manifest.jsonl").is_file():

@@ -10,7 +10,7 @@ from hum_evaluator.run import evaluate
 from hum_evaluator.tracks import Prediction, find_sources, read_prediction
 from hum_evaluator.truth import read_truth
 from hum_evaluator.tune import f1_of, tune
-from hum_evaluator.tune_data import best_temperature, collect_material
+from hum_evaluator.tune_data import Material, best_temperature, collect_material
 from hum_evaluator.tune_search import _f1_of_cuts, _neighbourhood, tune_decoder
 from hum_evaluator.tune_trials import BIN, LARGEST, grid, trials
 from hum_shared.config.cfg import write_cfg
@@ -20,6 +20,7 @@ from hum_shared.errors import CfgError, InputError, Stopped
 from hum_shared.index import PredictionIndex, RecordingInfo, read_index
 from hum_shared.intervals import as_intervals
 from hum_shared.matching import match
+from hum_shared.scores import read_score_track, score_writer
 from hum_shared.stopping import StopRequest
 from support.score_tracks import write_track
 
@@ -175,7 +176,6 @@ def test_every_trial_counts_as_its_decoding_does(tmp_path):
 
 
 def test_scores_that_are_too_sure_get_a_higher_temperature(tmp_path):
-    plain = material_of(tmp_path)
     draw = np.random.default_rng(0)
     label = draw.random(20_000) < 0.5
     odds = np.where(label, 1.0, -1.0) * 1.5 + draw.logistic(0, 1, 20_000)
@@ -183,8 +183,16 @@ def test_scores_that_are_too_sure_get_a_higher_temperature(tmp_path):
     start_s = np.arange(20_000) * STEP_S
     windows = Windows(start_s, start_s + STEP_S, np.column_stack((1 - sure, sure)))
     calls = np.column_stack((start_s, start_s + STEP_S))[label]
-    material = type(plain)(
-        (windows,), 1, np.zeros(1), calls, np.zeros(len(calls), dtype=int), np.zeros(1, dtype=int), 1
+    n = len(calls)
+    material = Material(
+        windows=(windows,),
+        scored=(np.ones(len(start_s), dtype=bool),),
+        class_index=1,
+        offsets_s=np.zeros(1),
+        calls=calls,
+        call_fold=np.zeros(n, dtype=int),
+        recording_fold=np.zeros(1, dtype=int),
+        n_folds=1,
     )
     assert best_temperature(material) > 2
 
@@ -218,17 +226,44 @@ def test_recordings_that_are_not_labelled_are_left_out_by_name(tmp_path):
     assert len(done.content.tuned_on["tapes"]) == 3
 
 
-def test_calls_outside_of_what_was_scored_are_not_missed(tmp_path):
-    truth = read_truth(write_scene(tmp_path, TAPES[:1]))
-    _, calls = scene(0)
+def test_what_was_not_scored_counts_for_nothing(tmp_path):
+    index = write_scene(tmp_path, TAPES[:1])
     sources, _ = find_sources(tmp_path / "scores", tmp_path / "scores")
     whole = read_prediction(sources[0])
+    sure = np.clip(whole.windows.probs**3 / (whole.windows.probs**3).sum(axis=1, keepdims=True), 0, 1)
+    instant_s = whole.windows.instant_s
+    scored = (instant_s < 10) | ((instant_s >= 20) & (instant_s < 35))
+    noise = np.where(scored[:, None], sure, [1.0, 0.0])
     parts = as_intervals([(0.0, 10.0), (20.0, 35.0)])
-    material = collect_material([replace(whole, scored_s=parts)], truth)
+    partial = replace(whole, windows=replace(whole.windows, probs=noise), scored_s=parts)
+    _, calls = scene(0)
     middle = np.array(calls).mean(axis=1)
     inside = (middle < 10) | ((middle >= 20) & (middle < 35))
     assert 0 < inside.sum() < len(calls)
+
+    material = collect_material([partial], read_truth(index))
     assert np.array_equal(material.calls, np.array(calls)[inside])
+    alone = Windows(
+        *(rows[scored] for rows in (whole.windows.start_s, whole.windows.end_s, sure)), 0, instant_s[scored]
+    )
+    of_the_part = collect_material([replace(whole, windows=alone)], read_truth(index))
+    assert best_temperature(material) == best_temperature(replace(of_the_part, calls=material.calls)) > 1.5
+
+
+def test_a_track_that_was_scored_in_part_says_so_and_counts_its_hours(tmp_path):
+    index = write_scene(tmp_path, TAPES[:1])
+    (path,) = (tmp_path / "scores").iterdir()
+    track = read_score_track(path)
+    with score_writer(path, track.meta.model_copy(update={"scored_s": [(0.0, 18.0), (30.0, 48.0)]})) as writer:
+        writer.append(track.start_s, track.end_s, track.probs)
+    sources, _ = find_sources(tmp_path / "scores", tmp_path / "scores")
+    assert read_prediction(sources[0]).notes == (
+        f"{TAPES[0]}: only 36 s of 60 s were scored; nothing is found elsewhere",
+    )
+    done = tune(index, tmp_path / "scores", "hysteresis")
+    assert done.content.tuned_on["hours"] == 0.01
+    assert done.content.tuned_on["step_s"] == STEP_S
+    assert done.warnings == ("tuned on one tape: no other one was left out to check what was found",)
 
 
 def test_scores_of_another_corpus_are_bad_input(tmp_path):

@@ -71,6 +71,26 @@ def test_a_tuned_model_gets_its_values_written_out(tmp_path: Path) -> None:
     assert (cfg.decoder, cfg.threshold, cfg.edge_level, cfg.min_gap_s) == ("hysteresis", 0.5, 0.35, 0.03)
 
 
+@pytest.mark.parametrize(("recipe", "step_s", "warns"), [
+    ("windows", 0.04, False), ("windows", 0.02, True), ("frames", 0.004, False),
+])  # fmt: skip
+def test_settings_tuned_for_another_step_between_windows_are_warned_of(
+    tmp_path: Path, recipe: str, step_s: float, warns: bool
+) -> None:
+    root = workspace(tmp_path / "w", recipe, hysteresis={"edge_level": 0.35})
+    decoder = root / "TRAINING/runs/models/m/models/decoder.json"
+    write_decoder_file(decoder, read_decoder_file(decoder).model_copy(update={"tuned_on": {"step_s": step_s}}))
+    assert any("Set score_hop to 50 (ms)" in line for line in plan(root, HYSTERESIS).warnings) == warns
+
+
+def test_a_model_without_the_scores_to_tune_on_is_named(tmp_path: Path) -> None:
+    root = workspace(tmp_path / "w")
+    scores = root / "TRAINING/runs/models/m/out_of_tape"
+    assert [line for line in plan(root, HYSTERESIS).warnings if line.startswith(f"{scores}: not there. Run the stage")]
+    scores.mkdir()
+    assert not plan(root, HYSTERESIS).warnings
+
+
 def test_what_was_tuned_for_another_model_is_not_written_out(tmp_path: Path) -> None:
     root = workspace(tmp_path / "w", hysteresis={"edge_level": 0.35})
     decoder = root / "TRAINING/runs/models/m/models/decoder.json"

@@ -100,7 +100,9 @@ def test_a_run_that_ended_before_its_tracks_were_written_writes_them_and_removes
     stale = first.with_name("gone_predict_output.parquet")
     second.rename(stale)
     first.write_bytes(b"half")
+    before = {path: path.read_bytes() for path in (tmp_path / "run" / "models").iterdir()}
     run_training(cfg)
+    assert {path: path.read_bytes() for path in before} == before
     assert sorted(stale.parent.glob("*.parquet")) == tracks
     assert np.array_equal(read_score_track(first).probs, probs)
 

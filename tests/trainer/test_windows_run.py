@@ -121,10 +121,14 @@ def test_the_tapes_it_is_validated_on_are_scored_as_the_model_scores_them(tmp_pa
     assert np.array_equal(grid.times_s(), (track.start_s, track.end_s))
     assert np.abs(np.concatenate([rows.probs for rows in scored]) - track.probs).max() < 1e-5
 
-    path.rename(stale := path.with_name("gone_predict_output.parquet"))
-    run_training(cfg)
-    assert path.exists()
-    assert not stale.exists()
+    before = {one: one.read_bytes() for one in (tmp_path / "run" / "models").iterdir()}
+    for change in ({}, {"score_hop": 25}):
+        path.rename(stale := path.with_name("gone_predict_output.parquet"))
+        run_training(cfg := _workspace(tmp_path, **SMALL, **change))
+        assert path.exists()
+        assert not stale.exists()
+        # Scores and filters that were made with the model stay valid: it is the same file.
+        assert ({one: one.read_bytes() for one in before} == before) == (change == {})
     run_training(cfg)
     assert "nothing to do: the model is up to date" in capsys.readouterr().out
 

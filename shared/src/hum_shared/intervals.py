@@ -30,6 +30,11 @@ def merged(intervals: Intervals) -> Intervals:
     return np.column_stack((ordered[opens, 0], reach[closes]))
 
 
+def duration(intervals: Intervals) -> float:
+    """Return how long the intervals are altogether; what several cover counts once."""
+    return float(np.sum(np.diff(merged(intervals), axis=1)))
+
+
 def gaps(intervals: Intervals, start: float, end: float) -> Intervals:
     """Return what `intervals` leave free of [start, end], sorted, without empty ones."""
     busy = merged(intervals)

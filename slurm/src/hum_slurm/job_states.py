@@ -59,11 +59,6 @@ class TaskState:
         """Whether it runs."""
         return self.state in RUNNING
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether it neither waits nor runs."""
-        return not self.is_waiting and not self.is_running
-
 
 def parse_squeue(text: str) -> list[TaskState]:
     """Return the tasks in the output of ``squeue --noheader --array --format=`` :data:`SQUEUE_FORMAT`.

@@ -150,12 +150,12 @@ def _row_state(
 
 
 def _never_began(progress: TaskProgress | None, slurm: TaskState | None) -> bool:
-    """Whether the last submitted task left things done, as the one before it had left them.
+    """Whether a task that left no word was cancelled before it began, so that what the one before it did still holds.
 
-    One that was killed leaves "running" behind; of one that was killed before it could say so only Slurm knows.
+    One that Slurm no longer knows may have been killed: running what is done once more does nothing, and a task that
+    passes for done is lost.
     """
-    failed = slurm is not None and slurm.has_ended and slurm.state not in ("CANCELLED", "COMPLETED")
-    return progress is not None and progress.state == "done" and not failed
+    return slurm is not None and slurm.state == "CANCELLED" and progress is not None and progress.state == "done"
 
 
 def judge(*, complete: bool, outcome: Outcome | None, slurm: TaskState | None) -> tuple[RowStateName, str]:

@@ -107,7 +107,9 @@ def compare_command_line(
 )
 def tune_command_line(
     gt: Annotated[Path, typer.Option(help="corpus_index.json of the scored recordings.")],
-    scores: Annotated[Path, typer.Option(help="Score tracks of tapes the network was not trained on.")],
+    scores: Annotated[
+        Path, typer.Option(help="Score tracks of tapes, or parts of them, that the network was not trained on.")
+    ],
     decoder: Annotated[
         Literal["all", "hysteresis", "peak", "change", "union"], typer.Option(help="One decoder, or all.")
     ] = "all",

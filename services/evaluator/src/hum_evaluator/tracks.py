@@ -16,7 +16,7 @@ from hum_shared.decoders import Windows, noise_index
 from hum_shared.errors import HumError, InputError, TableError
 from hum_shared.files import read_text
 from hum_shared.index import RecordingInfo
-from hum_shared.intervals import Intervals, as_intervals
+from hum_shared.intervals import Intervals, as_intervals, duration
 from hum_shared.layout import LOG_SUFFIX, SCORE_SUFFIX
 from hum_shared.scores import read_score_meta, read_score_track
 
@@ -137,8 +137,11 @@ def _from_track(source: Source) -> Prediction:
     except (KeyError, TypeError, ValueError):
         raise TableError(f"{source.path}: front_end in its metadata lacks fmin or fmax. Score it again.") from None
     windows = _windows(track.start_s, track.end_s, track.probs.astype(np.float64), classes, source.path, track.centre_s)
-    scored_s = None if meta.scored_s is None else as_intervals(meta.scored_s)
-    return Prediction(info, windows, classes, low_hz, high_hz, scored_s=scored_s)
+    if meta.scored_s is None:
+        return Prediction(info, windows, classes, low_hz, high_hz)
+    scored_s = as_intervals(meta.scored_s)
+    note = f"{info.name}: only {duration(scored_s):.0f} s of {info.dur_s:.0f} s were scored; nothing is found elsewhere"
+    return Prediction(info, windows, classes, low_hz, high_hz, (note,), scored_s)
 
 
 def _from_log(source: Source) -> Prediction:

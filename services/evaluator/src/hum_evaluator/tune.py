@@ -26,7 +26,7 @@ from hum_shared.config.decoding import (
 from hum_shared.decoders import decode
 from hum_shared.errors import InputError
 from hum_shared.files import sha256_file, sha256_json
-from hum_shared.intervals import as_intervals
+from hum_shared.intervals import as_intervals, duration
 from hum_shared.matching import match
 from hum_shared.progress import track
 from hum_shared.provenance import collect
@@ -120,6 +120,8 @@ def tune(
             progress.advance(1, f"{name}: mean F1 {np.mean(found[name].plateau.f1):.3f}")
         if not any(np.any(one.plateau.f1) for one in found.values()):
             warnings.append("no setting finds a single call: these scores do not tell calls from the rest")
+        if material.n_folds == 1:
+            warnings.append("tuned on one tape: no other one was left out to check what was found")
         models = sorted({read_score_meta(source.path).model_sha256 for source in sources if not source.is_log})
         content = DecoderFile(
             best=_best(found),
@@ -179,10 +181,15 @@ def _tuned_on(
     return {
         "tapes": [{"tape": tape, "recordings": recordings} for tape, recordings in sorted(tapes.items())],
         "n_calls": len(material.calls),
-        "hours": round(sum(one.recording.dur_s for one in predictions) / 3600, 6),
+        "hours": round(sum(_scored_duration_s(one) for one in predictions) / 3600, 6),
+        "step_s": round(float(np.median([one.windows.step_s for one in predictions])), 6),
         "models": list(models),
         "ground_truth_sha256": truth_sha256,
     }
+
+
+def _scored_duration_s(one: Prediction) -> float:
+    return one.recording.dur_s if one.scored_s is None else duration(one.scored_s)
 
 
 def _result(one: Tuned, material: Material) -> dict[str, Any]:

@@ -28,6 +28,8 @@ class Material:
     ----------
     windows
         The scores of each recording.
+    scored
+        Which of its rows hold scores, rather than say noise where nothing was scored.
     class_index
         The class that is tuned.
     offsets_s
@@ -43,6 +45,7 @@ class Material:
     """
 
     windows: tuple[Windows, ...]
+    scored: tuple[NDArray[np.bool_], ...]
     class_index: int
     offsets_s: NDArray[np.float64]
     calls: Intervals
@@ -90,15 +93,15 @@ def collect_material(predictions: Sequence[Prediction], truth: GroundTruth, fold
     predictions = [one for one in predictions if len(one.windows.start_s)]
     tapes = sorted({one.recording.tape for one in predictions})
     fold_of = {tape: number % folds_at_most for number, tape in enumerate(tapes)}
-    offsets, calls, folds = [], [], []
+    offsets, calls, folds, scored = [], [], [], []
     at_s = 0.0
     for one in predictions:
         info = one.recording
         offsets.append(at_s)
         found = truth.intervals(info.tape) - info.offset_s
         found = np.clip(found[(found[:, 1] > 0) & (found[:, 0] < info.dur_s)], 0, info.dur_s)
-        if one.scored_s is not None:
-            found = found[_inside(found.mean(axis=1), one.scored_s)]
+        found = found[_scored(one, found.mean(axis=1))]
+        scored.append(_scored(one, one.windows.instant_s))
         calls.append(found + at_s)
         folds += [fold_of[info.tape]] * len(found)
         at_s += info.dur_s + _APART_S
@@ -108,6 +111,7 @@ def collect_material(predictions: Sequence[Prediction], truth: GroundTruth, fold
     order = np.lexsort((merged[:, 1], merged[:, 0]))
     return Material(
         windows=tuple(one.windows for one in predictions),
+        scored=tuple(scored),
         class_index=1 - predictions[0].windows.noise,
         offsets_s=np.array(offsets),
         calls=merged[order],
@@ -117,26 +121,32 @@ def collect_material(predictions: Sequence[Prediction], truth: GroundTruth, fold
     )
 
 
-def _inside(instant_s: NDArray[np.float64], spans: Intervals) -> NDArray[np.bool_]:
-    inside: NDArray[np.bool_] = np.any((instant_s[:, None] >= spans[:, 0]) & (instant_s[:, None] < spans[:, 1]), axis=1)
+def _scored(one: Prediction, instant_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return for each instant whether it lies in what was scored."""
+    if one.scored_s is None:
+        return np.ones(len(instant_s), dtype=bool)
+    inside: NDArray[np.bool_] = np.any(
+        (instant_s[:, None] >= one.scored_s[:, 0]) & (instant_s[:, None] < one.scored_s[:, 1]), axis=1
+    )
     return inside
 
 
 def best_temperature(material: Material) -> float:
     """Return the temperature with which the scores of all rows are the likeliest given the calls.
 
-    It minimises the mean log loss of rows (their centre lies in a call, or not), on at most 400,000 evenly spaced
-    rows (Guo et al. 2017, "On calibration of modern neural networks").
+    It minimises the mean log loss of scored rows (their centre lies in a call, or not), on at most 400,000 evenly
+    spaced rows (Guo et al. 2017, "On calibration of modern neural networks").
     """
     odds, labels = [], []
-    total = sum(len(one.start_s) for one in material.windows)
+    total = sum(int(rows.sum()) for rows in material.scored)
     every = max(1, -(-total // _ROWS_AT_MOST))
     starts, ends = material.calls[:, 0], np.maximum.accumulate(material.calls[:, 1])
-    for one, offset in zip(material.windows, material.offsets_s.tolist(), strict=True):
-        instant_s = one.instant_s[::every] + offset
+    for one, scored, offset in zip(material.windows, material.scored, material.offsets_s.tolist(), strict=True):
+        rows = np.flatnonzero(scored)[::every]
+        instant_s = one.instant_s[rows] + offset
         before = np.searchsorted(starts, instant_s, side="right") - 1
         labels.append((before >= 0) & (instant_s < ends[np.maximum(before, 0)]))
-        odds.append(log_odds(one.probs[::every, material.class_index]))
+        odds.append(log_odds(one.probs[rows, material.class_index]))
     signed = np.where(np.concatenate(labels), 1.0, -1.0) * np.concatenate(odds)
     loss = [float(np.mean(np.logaddexp(0.0, -signed / temperature))) for temperature in _TEMPERATURES]
     return round(float(_TEMPERATURES[int(np.argmin(loss))]), 4)

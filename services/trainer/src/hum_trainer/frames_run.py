@@ -67,7 +67,8 @@ def run_frames(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = No
     n_chunks = cfg.examples_per_epoch or max(FEWEST_CHUNKS, n_calls // CALLS_PER_CHUNK)
     total = cfg.max_train_epochs * n_chunks * len(task.folds)
     with track("train", cfg_path.parent.name, "chunks", total, progress_file) as progress:
-        if _all_finished(task) and _has_results(task):
+        has_model = _all_finished(task) and is_complete(folders, task.settings_sha256, cfg)
+        if has_model and has_out_of_tape(folders.out_of_tape, folders.model, task.recordings):
             progress.message = "nothing to do: the model is up to date"
             say(f"{progress.message}: {folders.model}")
             return
@@ -82,7 +83,8 @@ def run_frames(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = No
         progress.total = progress.done  # a last batch may be short, and training may stop early
         members = [trainer.use_best() for trainer in trainers]
         outcome = outcome_of(setup, [(network, fold.val) for network, fold in zip(members, task.folds, strict=True)])
-        _write_model(setup, trainers, members, outcome)
+        if not has_model:  # else only its scores are missing: its digest must not change
+            _write_model(setup, trainers, members, outcome)
         scored = [
             (part, frame_probs(setup, network, part))
             for network, fold in zip(members, task.folds, strict=True)
@@ -97,14 +99,6 @@ def run_frames(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = No
 
 def _checkpoint(folders: RunFolders, fold: int) -> Path:
     return folders.checkpoint.with_name(f"{folders.checkpoint.stem}_fold{fold}{folders.checkpoint.suffix}")
-
-
-def _has_results(task: CorpusTask) -> bool:
-    """Whether model, card and score tracks are there and belong together."""
-    folders = task.folders
-    return is_complete(folders, task.settings_sha256, task.cfg) and has_out_of_tape(
-        folders.out_of_tape, folders.model, task.recordings
-    )
 
 
 def _all_finished(task: CorpusTask) -> bool:

@@ -1,10 +1,11 @@
-"""Score tracks of the training recordings, each scored by networks that have not seen its tape."""
+"""Score tracks of training recordings, each by networks that have not seen its tape, or that part of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +99,9 @@ def window_scores(
     return found
 
 
-def write_out_of_tape(folder: Path, model: Path, opts: DataOpts, scores: Sequence[UnseenScores]) -> None:
+def write_out_of_tape(
+    folder: Path, model: Path, opts: DataOpts, scores: Sequence[UnseenScores], how: Sequence[Any] = ()
+) -> None:
     """Write one score track per recording, atomically, each on its own; remove all others.
 
     Parameters
@@ -107,6 +110,8 @@ def write_out_of_tape(folder: Path, model: Path, opts: DataOpts, scores: Sequenc
         Where they go.
     model
         The model file that the networks became.
+    how
+        Whatever the scores depend on besides recording and model, for their digest; plain values.
     """
     model_sha256 = sha256_file(model)
     for path in _tracks(folder) - {layout.score_file(folder, one.recording.name) for one in scores}:
@@ -127,7 +132,7 @@ def write_out_of_tape(folder: Path, model: Path, opts: DataOpts, scores: Sequenc
             model_sha256=model_sha256,
             front_end=opts.as_dict(),
             scored_s=None if one.parts is None else list(one.parts),
-            inputs_sha256=_inputs_sha256(recording, model_sha256),
+            inputs_sha256=_inputs_sha256(recording, model_sha256, how),
             code_version=hum_shared.__version__,
             provenance=made_by,
         )
@@ -135,10 +140,12 @@ def write_out_of_tape(folder: Path, model: Path, opts: DataOpts, scores: Sequenc
             writer.append(*one.grid.times_s(), one.probs)
 
 
-def has_out_of_tape(folder: Path, model: Path, recordings: Sequence[LabelledRecording]) -> bool:
-    """Return whether the tracks of these recordings, and no others, were written for this model file."""
+def has_out_of_tape(
+    folder: Path, model: Path, recordings: Sequence[LabelledRecording], how: Sequence[Any] = ()
+) -> bool:
+    """Return whether the tracks of these recordings, and no others, were written for this model file in this way."""
     model_sha256 = sha256_file(model)
-    wanted = {layout.score_file(folder, one.name): _inputs_sha256(one, model_sha256) for one in recordings}
+    wanted = {layout.score_file(folder, one.name): _inputs_sha256(one, model_sha256, how) for one in recordings}
     if _tracks(folder) != set(wanted):
         return False
     try:
@@ -147,8 +154,8 @@ def has_out_of_tape(folder: Path, model: Path, recordings: Sequence[LabelledReco
         return False  # damaged: written anew
 
 
-def _inputs_sha256(recording: LabelledRecording, model_sha256: str) -> str:
-    return sha256_json([_KIND, recording.sha256, model_sha256])
+def _inputs_sha256(recording: LabelledRecording, model_sha256: str, how: Sequence[Any]) -> str:
+    return sha256_json([_KIND, recording.sha256, model_sha256, *how])
 
 
 def _noise(n_rows: int) -> NDArray[np.float32]:

@@ -18,6 +18,8 @@ from hum_shared.model.network import Network
 from hum_shared.model.scoring import WindowScorer, score_recording
 from hum_trainer.corpus_task import CLASSES
 
+_BLOCK_S = 60.0
+
 
 def window_samples(cfg: TrainingCfg) -> int:
     """Return how many samples a window has, rounded as the predictor's grid rounds it."""
@@ -60,7 +62,9 @@ class StretchScorer:
     def probs(self, audio: Samples) -> tuple[WindowGrid, NDArray[np.float32]]:
         """Return the windows of a stretch of audio at the model's rate, and class probabilities, shape (n, 2)."""
         grid = window_grid(len(audio), self._rate, self._sequence_len_s, self._hop_s, score_tail=True)
-        blocks = [np.array(audio)]  # a mapped one is read only, which torch warns about
+        length = round(_BLOCK_S * self._rate)
+        # Copied: torch warns of audio that is mapped from disk, which is read only.
+        blocks = (np.array(audio[first : first + length]) for first in range(0, len(audio), length))
         return grid, np.concatenate([rows.probs for rows in score_recording(blocks, grid, self._scorer)])
 
     def score(self, audio: Samples) -> Windows:

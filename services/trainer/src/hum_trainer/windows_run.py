@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,7 +68,7 @@ def run_windows(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = N
     stop = StopRequest().install()
     task = read_corpus_task(cfg, cfg_path)
     cfg, folders = task.cfg, task.folders
-    refuse_shared_tracks([recording.path for recording in task.recordings])
+    refuse_shared_tracks([recording.path for recording in _unseen_recordings(task)])
     for setting in task.from_data:
         say(f"{setting.key}={setting.value:.10g} ({setting.unit}): {setting.reason}")
     state = usable_checkpoint(folders.checkpoint, cfg, task.settings_sha256)
@@ -75,7 +76,8 @@ def run_windows(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = N
     n_examples = cfg.examples_per_epoch or max(FEWEST_EXAMPLES, EXAMPLES_PER_CALL * sampler.n_calls)
     total = cfg.max_train_epochs * n_examples
     with track("train", cfg_path.parent.name, "windows", total, progress_file) as progress:
-        if state and state["finished"] and _has_results(task):
+        has_model = bool(state and state["finished"]) and is_complete(folders, task.settings_sha256, cfg)
+        if has_model and has_out_of_tape(folders.out_of_tape, folders.model, _unseen_recordings(task), _how(task)):
             progress.message = "nothing to do: the model is up to date"
             say(f"{progress.message}: {folders.model}")
             return
@@ -117,23 +119,22 @@ def run_windows(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = N
         network = trainer.use_best()
         assert isinstance(network, Network)
         outcome = trainer.evaluate(network)
+        if not has_model:  # else only its scores are missing: its digest must not change
+            _write_model(task, trainer, network, outcome)
         unseen = _unseen_scores(task, network, audio, device, precision)
-        _write_model(task, trainer, network, outcome)
-        write_out_of_tape(folders.out_of_tape, folders.model, data_opts(cfg), unseen)
+        write_out_of_tape(folders.out_of_tape, folders.model, data_opts(cfg), unseen, _how(task))
         progress.message = f"best epoch {trainer.best_epoch}, validation event F1 {outcome.f1:.3f}"
         log.say(f"{progress.message}: {folders.model}")
 
 
-def _has_results(task: CorpusTask) -> bool:
-    """Whether model, card and score tracks are there and belong together."""
-    folders = task.folders
-    return is_complete(folders, task.settings_sha256, task.cfg) and has_out_of_tape(
-        folders.out_of_tape, folders.model, _unseen_recordings(task)
-    )
-
-
 def _unseen_recordings(task: CorpusTask) -> list[LabelledRecording]:
     return list({part.recording.name: part.recording for part in task.fold.val}.values())
+
+
+def _how(task: CorpusTask) -> list[Any]:
+    """Return what the scores of validation stretches depend on besides recording and model."""
+    parts = [[part.recording.name, part.start_s, part.end_s] for part in task.fold.val]
+    return [task.cfg.sequence_len, task.cfg.score_hop, sorted(parts)]
 
 
 def _unseen_scores(

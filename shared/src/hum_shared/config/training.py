@@ -105,7 +105,10 @@ class TrainingCfg(ClipsCfg):
         "for every two calls of the corpus; at least 256",
     )
     score_hop: int | None = Field(
-        None, ge=1, description="step between windows when tapes are scored in training, ms; unset: from the data"
+        None,
+        ge=1,
+        description="step between windows when tapes are scored in training, ms, for which decoders are tuned, too: "
+        "best the hop of the benchmark's variants; unset: from the data",
     )
     weight_decay: float = Field(0.01, ge=0, description="AdamW's decay of weights, per unit of learning rate")
     label_smoothing: float = Field(0.05, ge=0, lt=1, description="share of a label that is spread over the classes")

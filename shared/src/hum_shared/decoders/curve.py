@@ -60,7 +60,7 @@ def score_curve(windows: Windows, class_index: int, temperature: float = 1.0, sm
     if windows.probs.shape[1] > 2:
         counting = np.where(windows.class_index == class_index, score, 0.0)
     time_s = windows.instant_s
-    step_s = float(np.median(np.diff(time_s))) if len(time_s) > 1 else float(windows.end_s[0] - windows.start_s[0])
+    step_s = windows.step_s
     width = round(smoothing_s / step_s) if step_s > 0 else 0
     if width >= 2:
         same = counting is score

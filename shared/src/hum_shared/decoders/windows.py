@@ -80,6 +80,13 @@ class Windows:
         """The instant each window scores, shape (n,), seconds."""
         return (self.start_s + self.end_s) / 2 if self.centre_s is None else self.centre_s
 
+    @cached_property
+    def step_s(self) -> float:
+        """The usual time from one window's instant to the next; of a single window its length, of none 0."""
+        if len(self.start_s) > 1:
+            return float(np.median(np.diff(self.instant_s)))
+        return float(np.sum(self.end_s - self.start_s))
+
     def counting(self, threshold: float) -> Integers:
         """Return which windows are detections: p ≥ `threshold`, and not of the noise class."""
         return np.flatnonzero((self.p >= threshold) & (self.class_index != self.noise))

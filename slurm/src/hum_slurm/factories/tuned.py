@@ -16,6 +16,8 @@ from hum_slurm.models import KnownModel
 from hum_slurm.plan import Plan
 from hum_slurm.stages import stage
 
+_STEP_FACTOR = 1.5
+
 
 def tuned_values(context: Context, plan: Plan, model: KnownModel, variant: BenchmarkVariant) -> dict[str, Any]:
     """Return the keys of `eval.cfg` that tuning decides for a variant; none for `union`, which has but a threshold.
@@ -41,6 +43,12 @@ def tuned_values(context: Context, plan: Plan, model: KnownModel, variant: Bench
         if settings is None:
             plan.warn(f"{path}: holds no settings of decoder {variant.decoder}; its defaults hold")
             return {}
+        step_s = tuned.tuned_on.get("step_s")
+        if not model.dense and step_s and not _STEP_FACTOR > variant.hop / step_s > 1 / _STEP_FACTOR:
+            plan.warn(
+                f"{path}: was tuned on windows every {step_s:g} s, {variant.tag} has one every {variant.hop:g} s. Set "
+                f"score_hop to {variant.hop_ms} (ms) in {model.name}'s training variant, train and tune again."
+            )
         return settings.model_dump(exclude_unset=True, exclude={"decoder", "threshold"})
     return {} if model.corpus_index is None else {"decoder_file": context.value(path, plan)}
 
@@ -57,7 +65,10 @@ def plan_tune(context: Context, plan: Plan, benchmark: Benchmark, models: Sequen
     for model in models:
         if model.corpus_index is None:
             continue
-        scores = context.value(out_of_tape_folder(context, model), plan)
+        folder = out_of_tape_folder(context, model)
+        if context.workspace.resolve(model.file).is_file() and not folder.is_dir():
+            plan.warn(f"{folder}: not there. Run the stage train for {model.name} again: it only writes these scores.")
+        scores = context.value(folder, plan)
         out = context.value(decoder_file(context, model), plan)
         command = ["hum-evaluator", "tune", "--gt", model.corpus_index, "--scores", scores, "--out", out]
         name = f"{task_prefix(context, benchmark)}{model.name}"
