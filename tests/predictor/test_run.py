@@ -1,6 +1,7 @@
 """Whole prediction runs: exact scores, up-to-date checks, broken recordings."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -69,20 +70,54 @@ def _plain_scores(folder, length_s, hop_s, *, min_max_norm, opts):
     return np.array(probs)
 
 
-def test_golden_windows(tmp_path):
+def _golden_cfg(folder):
     audio, _ = hums(**GOLDEN["wav"])
-    (tmp_path / "audio").mkdir()
-    soundfile.write(tmp_path / "audio" / "g.wav", audio, GOLDEN["wav"]["sr"], subtype="PCM_16")
-    stand_in_model.make_pk(tmp_path / "ANIMAL-SPOT.pk", **GOLDEN["pk"])
-    run_prediction(_write_cfg(tmp_path, sequence_len=GOLDEN["sequence_len"], hop=GOLDEN["hop"]))
+    (folder / "audio").mkdir()
+    soundfile.write(folder / "audio" / "g.wav", audio, GOLDEN["wav"]["sr"], subtype="PCM_16")
+    stand_in_model.make_pk(folder / "ANIMAL-SPOT.pk", **GOLDEN["pk"])
+    return _write_cfg(folder, sequence_len=GOLDEN["sequence_len"], hop=GOLDEN["hop"])
+
+
+def test_golden_windows(tmp_path):
+    run_prediction(_golden_cfg(tmp_path))
     track = _track(tmp_path)
     want = np.array(GOLDEN["windows"])
     np.testing.assert_array_equal(track.start_s, want[:, 0])
     np.testing.assert_array_equal(track.end_s, want[:, 1])
-    # This case magnifies rounding thirtyfold (gain 29.5): the vectors themselves lie 7e-5 from float64
-    # arithmetic, and FFT libraries round differently from CPU to CPU.
+    # This case magnifies rounding thirtyfold (gain 29.5): the vectors themselves lie 7e-5 from float64 arithmetic, and
+    # MKL's FFT rounds differently from one instruction set to another; the next test takes that of the vectors.
     np.testing.assert_allclose(track.probs[:, 1], want[:, 2], atol=1e-4)
     assert np.abs(track.probs[:, 1] - want[:, 2]).mean() < 1e-5
+
+
+@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="torch without MKL: its FFT is another one")
+def test_golden_windows_to_the_contracts_digit_with_the_fft_that_they_were_made_with(tmp_path):
+    env = {**os.environ, "MKL_CBWR": "COMPATIBLE"}  # the same rounding on every CPU; read when a process starts
+    program = "from hum_predictor.cli import main; main()"
+    subprocess.run([sys.executable, "-c", program, "run", _golden_cfg(tmp_path)], env=env, check=True)
+    np.testing.assert_allclose(_track(tmp_path).probs[:, 1], np.array(GOLDEN["windows"])[:, 2], rtol=0, atol=1e-5)
+
+
+def test_golden_windows_to_the_contracts_digit_as_the_original_programs_score_them_on_this_cpu(tmp_path):
+    run_prediction(_golden_cfg(tmp_path))
+    model = load_model(tmp_path / "ANIMAL-SPOT.pk", jit=False)
+    opts = model.data_opts
+    audio = torch.from_numpy(soundfile.read(tmp_path / "audio" / "g.wav", dtype="float32")[0])
+    hann = torch.hann_window(opts.n_fft)
+    highest = math.ceil(opts.n_fft * opts.fmax / opts.sr)  # fmin is 0: so is the lowest bin
+    bins = torch.arange(opts.n_freq_bins) * highest // opts.n_freq_bins
+    probs = []
+    with torch.inference_mode():
+        for window in audio.unfold(0, 19200, 2400):  # float32 at every step, one window at a time
+            emphasised = torch.cat((window[:1], window[1:] - opts.preemphases * window[:-1]))
+            spectrum = torch.stft(
+                emphasised, opts.n_fft, opts.hop_length, window=hann, center=False, return_complex=True
+            )
+            power = (torch.view_as_real(spectrum) / hann.pow(2).sum().sqrt()).pow(2).sum(-1)[bins]
+            level = 10 * torch.log10(power.T.clamp(min=10 ** (opts.min_level_db / 10)))
+            level = (level - level.min()) / (level.max() - level.min())
+            probs.append(torch.softmax(model.classifier(model.encoder(level[None, None])), 1)[0, 1].item())
+    np.testing.assert_allclose(_track(tmp_path).probs[:, 1], probs, rtol=0, atol=1e-5)
 
 
 CASES = {
