@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from hum_evaluator.leakage import Certificate
+from hum_evaluator.leakage import Certificate, Seen
 from hum_evaluator.metrics import outcome
 from hum_evaluator.report import charts, gallery, rates, words
 from hum_evaluator.report.curves import PrPoint, curve_of_forest
@@ -255,10 +255,40 @@ def test_the_words_name_reasons_tape_and_edges():
     said = words.where_it_fails(found, tapes)
     assert said == [
         "Of 2 missed calls: 1 × its recording was never scored; 1 × nothing was selected here.",
-        "It finds 100 % of quality 1, 0 % of quality 3.",
+        "It finds 100 % of quality 1, 0 % of quality 3 (3 is the best).",
+        "There is no call of quality 2 here: nothing is known about such calls.",
         "Most errors lie on b.wav: 5 missed, 0 false alarms, F1 0.000.",
-        "A typical hit starts 100 ms too late and ends 200 ms too late.",
+        "Half of the hits start within 100 ms and end within 200 ms of the call, nine of ten within 100 and 200 ms; "
+        "the middle one starts 100 ms too late and ends 200 ms too late.",
     ]
+
+
+def test_a_call_that_is_found_with_wrong_edges_is_said_to_count_twice():
+    found = events(truth_of(call(1, 2)), [selection(1.9, 5)], SCORED, 0.4)
+    assert "1 false alarm of these is on a call that counts as missed, too." in words.where_it_fails(found, {})
+
+
+@pytest.mark.parametrize(("count", "low", "high"), [(0, 0, 3.689), (1, 0.0253, 5.572), (10, 4.795, 18.39)])
+def test_the_interval_of_a_count_is_garwoods(count, low, high):
+    assert words.poisson_interval(count) == pytest.approx((low, high), rel=1e-3)
+
+
+def test_false_alarms_per_hour_come_with_what_chance_alone_allows():
+    row = {"tp": 88, "n_gt": 90, "recall": 88 / 90, "fp": 1, "precision": 88 / 89, "f1": 0.983}
+    (_, _, said) = words.best_run(Layer(Path("runs/m/v"), "evaluation", PredictionIndex(entries=[]), row), 0.15)
+    assert said.startswith(
+        "1 false alarm in 9 minutes is 6.7 per hour (by chance anything from 0.2 to 37.1), where there are 600 calls"
+    )
+
+
+def test_what_the_best_run_has_seen_is_named():
+    layer = Layer(Path("runs/m/v"), "evaluation", PredictionIndex(entries=[]))
+    seen = Seen("training", {"train": ("a.wav", "b.wav"), "val": ("b.wav",)}, {})
+    certificates = {("m", "evaluation"): Certificate((seen, Seen("tuning", {"tuned": ("c.wav",)}, {})), (), ())}
+    assert words.learned_from(layer, certificates) == [
+        "What m has seen – training: 2 tapes (a.wav, b.wav); tuning: 1 tape (c.wav)."
+    ]
+    assert words.learned_from(layer, {}) == []
 
 
 def test_no_tape_is_named_where_errors_are_spread():
@@ -350,6 +380,7 @@ def test_the_runner_up_is_told_with_the_certainty_of_its_distance(low, high, exp
     paired = [a_difference(low, high, -0.1, "w", "with the best run", "evaluation")]
     assert words.rivals(order, paired) == f"Next comes m · w · evaluation with F1 0.800: {expected} (ΔF1 -0.1)."
     assert words.rivals(order[:1], paired) == ""
+    assert len(words.equals(order[0], paired)) == (expected == "within chance")
 
 
 def test_a_better_threshold_and_a_poor_best_run_are_told():

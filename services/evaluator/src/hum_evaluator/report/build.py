@@ -151,12 +151,22 @@ def _page(
         title=f"Detections in {request.runs.absolute().parent.parent.name}",
         with_truth=truth is not None,
         best=best,
-        best_sentences=words.best_run(best, best.hours) + words.other_threshold(best, points[0]) if best else [],
+        best_sentences=[
+            *words.best_run(best, best.hours),
+            *words.other_threshold(best, points[0]),
+            *words.equals(best, compared.paired),
+        ]
+        if best
+        else [],
         rival=words.rivals(order, compared.paired) if order else "",
         gain=words.gain_of_forest(compared.paired, best),
         cautions=words.cautions(layers, n_calls) + _unchecked(compared),
         warnings=warnings,
-        notes=[*words.not_seen(compared.certificates), *compared.notes],
+        notes=[
+            *words.not_seen(compared.certificates),
+            *(words.learned_from(best, compared.certificates) if best else []),
+            *compared.notes,
+        ],
         against=words.against_best(compared.paired),
         layers=list(layers),
         intervals={one.key: words.interval(one.row) for one in layers if one.row is not None},

@@ -19,6 +19,7 @@ Kind = Literal["hit", "miss", "alarm", "found"]
 NEVER_SCORED = "its recording was never scored"
 NOTHING_HERE = "nothing was selected here"
 NO_CALL = "no call here"
+EDGES_OFF = "on a call, but edges too far off"
 TURNED_DOWN = "found by the network, turned down by the forest"
 
 
@@ -172,7 +173,7 @@ def _why_alarm(iou: float, min_iou: float, on_found_call: bool, calls: int) -> s
         return f"covers several calls at once ({calls})"
     if on_found_call:
         return "a second selection on a call that was found"
-    return f"on a call, but edges too far off (overlap {iou:.2f}, needed {min_iou:.2f})"
+    return f"{EDGES_OFF} (overlap {iou:.2f}, needed {min_iou:.2f})"
 
 
 def _why_missed(iou: float, merged: bool) -> str:

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy.stats import chi2
 
 from hum_evaluator.leakage import Certificate
 from hum_evaluator.metrics import QUALITIES, Row
 from hum_evaluator.pairing import WITH_BASELINE, WITH_BEST
 from hum_evaluator.report.curves import PrPoint
-from hum_evaluator.report.events import Event, edge_errors_ms
+from hum_evaluator.report.events import EDGES_OFF, Event, edge_errors_ms
 from hum_evaluator.report.runs import Layer
 
 FEW_CALLS = 50
@@ -20,6 +21,7 @@ POOR_F1 = 0.5
 _BETTER, _WORSE, _WITHIN, _UNKNOWN = "clearly better", "clearly worse", "within chance", "not to be judged on so little"
 _CHANCES = (_BETTER, _WORSE, _WITHIN, _UNKNOWN)
 _WORTH_TELLING = 0.02
+_TAPES_NAMED = 6
 _SHORTEST_H = 0.1  # a rate per hour of less than six minutes says nothing
 
 
@@ -32,15 +34,26 @@ def best_run(layer: Layer, hours: float | None) -> list[str]:
     """Return sentences about the run that did best."""
     row = layer.row or {}
     said = [
-        f"It finds {row['tp']} of {row['n_gt']} calls ({share(row['recall'])}) with {row['fp']} false alarms; "
+        f"It finds {row['tp']} of {row['n_gt']} calls ({share(row['recall'])}) with "
+        f"{_count(int(row['fp'] or 0), 'false alarm')}; "
         f"{share(row['precision'])} of what it selects are calls.",
         f"F1 is {float(row['f1'] or 0):.3f}{_interval(row)}.",
     ]
     if hours and hours >= _SHORTEST_H:
+        n_alarms, n_calls = int(row["fp"] or 0), int(row["n_gt"] or 0)
+        low, high = poisson_interval(n_alarms)
         said.append(
-            f"That is {float(row['fp'] or 0) / hours:.1f} false alarms per hour over {_hours(hours)} of recordings."
+            f"{_count(n_alarms, 'false alarm')} in {_hours(hours)} is {n_alarms / hours:.1f} per hour (by chance "
+            f"anything from {low / hours:.1f} to {high / hours:.1f}), where there are {n_calls / hours:.0f} calls per "
+            "hour. Where calls are rarer, a smaller share of what it selects are calls."
         )
     return said
+
+
+def poisson_interval(count: int) -> tuple[float, float]:
+    """Return the exact 95 % interval of the expected number of events of which `count` were seen (Garwood 1936)."""
+    low = 0.0 if count == 0 else float(chi2.ppf(0.025, 2 * count)) / 2
+    return low, float(chi2.ppf(0.975, 2 * count + 2)) / 2
 
 
 def other_threshold(layer: Layer, points: Sequence[PrPoint]) -> list[str]:
@@ -76,6 +89,14 @@ def rivals(order: Sequence[Layer], paired: Sequence[Row]) -> str:
     return f"{said}."
 
 
+def equals(best: Layer, paired: Sequence[Row]) -> list[str]:
+    """Return a sentence about how many other results chance alone may separate from the best one; none without any."""
+    judged = [row for row in paired if row["compared"] == WITH_BEST and _key(row, "other_") == best.key]
+    n = sum(_chance(row) == _WITHIN for row in judged)
+    verb = "is" if n == 1 else "are"
+    return [f"{_count(n, 'other result')} of this layer {verb} within chance of it: see the comparison."] if n else []
+
+
 def against_best(paired: Sequence[Row]) -> dict[tuple[str, str, str], str]:
     """Return (model, variant, layer) → how the run compares with the best one of its layer."""
     return {_key(row): f"{_chance(row)}: {row['verdict']}" for row in paired if row["compared"] == WITH_BEST}
@@ -91,6 +112,17 @@ def not_seen(certificates: Mapping[tuple[str, str], Certificate]) -> list[str]:
         f"No leakage found: training, tuning and forest of {', '.join(clean)} used none of these tapes "
         "(by tape and by digest of the audio)."
     ]
+
+
+def learned_from(best: Layer, certificates: Mapping[tuple[str, str], Certificate]) -> list[str]:
+    """Return a sentence about the tapes that the best run was made with, as far as known; none without any."""
+    certificate = certificates.get((best.model, best.layer))
+    parts = []
+    for seen in certificate.sources if certificate is not None else ():
+        tapes = sorted({tape for part in seen.tapes.values() for tape in part})
+        more = f" and {len(tapes) - _TAPES_NAMED} more" if len(tapes) > _TAPES_NAMED else ""
+        parts.append(f"{seen.source}: {_count(len(tapes), 'tape')} ({', '.join(tapes[:_TAPES_NAMED])}{more})")
+    return [f"What {best.model} has seen – {'; '.join(parts)}."] if parts else []
 
 
 def gain_of_forest(paired: Sequence[Row], best: Layer | None) -> list[str]:
@@ -117,10 +149,19 @@ def where_it_fails(found: Sequence[Event], tapes: Mapping[str, Row]) -> list[str
         if reasons:
             listed = "; ".join(f"{count} × {reason}" for reason, count in sorted(reasons.items(), key=_most_first))
             said.append(f"Of {reasons.total()} {word}: {listed}.")
+    twice = sum(event.kind == "alarm" and event.why.startswith(EDGES_OFF) for event in found)
+    if twice:
+        said.append(
+            f"{_count(twice, 'false alarm')} of these {'is' if twice == 1 else 'are'} on a call that counts as "
+            "missed, too."
+        )
     recalls = [(quality, *_found(found, quality)) for quality in QUALITIES]
     known = [f"{share(hits / calls)} of quality {quality}" for quality, hits, calls in recalls if calls]
     if len(known) > 1:
-        said.append(f"It finds {', '.join(known)}.")
+        said.append(f"It finds {', '.join(known)} (3 is the best).")
+    unheard = [f"{quality}" for quality, _, calls in recalls if not calls]
+    if known and unheard:
+        said.append(f"There is no call of quality {' or '.join(unheard)} here: nothing is known about such calls.")
     worst = worst_tape(tapes)
     if worst:
         row = tapes[worst]
@@ -130,7 +171,11 @@ def where_it_fails(found: Sequence[Event], tapes: Mapping[str, Row]) -> list[str
         said.append(f"No single one of the {len(tapes)} tapes has most of the errors.")
     starts, ends = edge_errors_ms(found)
     if starts:
-        said.append(f"A typical hit starts {_late(starts)} and ends {_late(ends)}.")
+        said.append(
+            f"Half of the hits start within {_within(starts, 50)} ms and end within {_within(ends, 50)} ms of the "
+            f"call, nine of ten within {_within(starts, 90)} and {_within(ends, 90)} ms; the middle one starts "
+            f"{_late(starts)} and ends {_late(ends)}."
+        )
     return said
 
 
@@ -154,8 +199,8 @@ def cautions(layers: Sequence[Layer], n_calls: int | None) -> list[str]:
         said.append(f"Even the best run is poor (F1 {best:.3f}): train or decode otherwise before counting with it.")
     if n_calls is not None and len(layers) > 1:
         said.append(
-            "The best of several runs on the same tapes looks better than it will be elsewhere. "
-            "Judge the chosen one once more on tapes that chose nothing."
+            f"The best of {len(layers)} results on the same tapes looks better than it will be elsewhere. "
+            "Try the chosen one once more on tapes on which nothing was chosen."
         )
     heard = {
         frozenset(one.name for one in layer.index.meta.recordings) for layer in layers if layer.index.meta.recordings
@@ -193,10 +238,18 @@ def _found(found: Sequence[Event], quality: int) -> tuple[int, int]:
     return sum(event.kind == "hit" for event in calls), len(calls)
 
 
+def _within(errors_ms: Sequence[float], percent: float) -> str:
+    return f"{np.percentile(np.abs(errors_ms), percent):.0f}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
 def _late(errors_ms: Sequence[float]) -> str:
     median = float(np.median(errors_ms))
     if abs(median) < 5:
-        return "on time, to within 5 ms"
+        return "on time"
     return f"{abs(median):.0f} ms too {'late' if median > 0 else 'early'}"
 
 
