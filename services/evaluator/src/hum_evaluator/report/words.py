@@ -144,11 +144,11 @@ def gain_of_forest(paired: Sequence[Row], best: Layer | None) -> list[str]:
 def where_it_fails(found: Sequence[Event], tapes: Mapping[str, Row]) -> list[str]:
     """Return sentences about misses, false alarms, tapes and edges of one run."""
     said = []
-    for kind, word in (("miss", "missed calls"), ("alarm", "false alarms")):
+    for kind, word in (("miss", "missed call"), ("alarm", "false alarm")):
         reasons = Counter(event.why.split(" (")[0] for event in found if event.kind == kind)
         if reasons:
             listed = "; ".join(f"{count} × {reason}" for reason, count in sorted(reasons.items(), key=_most_first))
-            said.append(f"Of {reasons.total()} {word}: {listed}.")
+            said.append(f"Of {_count(reasons.total(), word)}: {listed}.")
     twice = sum(event.kind == "alarm" and event.why.startswith(EDGES_OFF) for event in found)
     if twice:
         said.append(
