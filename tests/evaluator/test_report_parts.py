@@ -281,6 +281,18 @@ def test_false_alarms_per_hour_come_with_what_chance_alone_allows():
     )
 
 
+def test_the_tapes_that_figures_come_from_are_named():
+    truth = truth_of(call(1, 2), call(3, 4), call(1, 2, tape="b.wav"))
+    assert (
+        words.judged_on(truth)
+        == f"All figures come from 3 labelled calls on 2 tapes ({', '.join(sorted((TAPE, 'b.wav')))})."
+    )
+    recordings = tuple(RecordingInfo(name=f"{n}.wav", tape=f"{n}.wav", offset_s=0, dur_s=3600) for n in range(8))
+    said = words.judged_on(GroundTruth({}, recordings))
+    assert said.startswith("All figures come from 0 labelled calls on 8 tapes of 8.0 hours (0.wav, ")
+    assert said.endswith("5.wav and 2 more).")
+
+
 def test_what_the_best_run_has_seen_is_named():
     layer = Layer(Path("runs/m/v"), "evaluation", PredictionIndex(entries=[]))
     seen = Seen("training", {"train": ("a.wav", "b.wav"), "val": ("b.wav",)}, {})

@@ -163,6 +163,7 @@ def _page(
         cautions=words.cautions(layers, n_calls) + _unchecked(compared),
         warnings=warnings,
         notes=[
+            *([words.judged_on(truth)] if truth is not None and layers else []),
             *words.not_seen(compared.certificates),
             *(words.learned_from(best, compared.certificates) if best else []),
             *compared.notes,

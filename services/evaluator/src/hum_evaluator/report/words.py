@@ -14,6 +14,7 @@ from hum_evaluator.pairing import WITH_BASELINE, WITH_BEST
 from hum_evaluator.report.curves import PrPoint
 from hum_evaluator.report.events import EDGES_OFF, Event, edge_errors_ms
 from hum_evaluator.report.runs import Layer
+from hum_evaluator.truth import GroundTruth
 
 FEW_CALLS = 50
 POOR_F1 = 0.5
@@ -100,6 +101,18 @@ def equals(best: Layer, paired: Sequence[Row]) -> list[str]:
 def against_best(paired: Sequence[Row]) -> dict[tuple[str, str, str], str]:
     """Return (model, variant, layer) → how the run compares with the best one of its layer."""
     return {_key(row): f"{_chance(row)}: {row['verdict']}" for row in paired if row["compared"] == WITH_BEST}
+
+
+def judged_on(truth: GroundTruth) -> str:
+    """Return a sentence about the tapes that the figures come from."""
+    tapes = sorted(truth.tapes)
+    more = f" and {len(tapes) - _TAPES_NAMED} more" if len(tapes) > _TAPES_NAMED else ""
+    heard = f" of {_hours(sum(one.dur_s for one in truth.recordings) / 3600)}" if truth.recordings else ""
+    n_calls = sum(len(calls) for calls in truth.calls.values())
+    return (
+        f"All figures come from {_count(n_calls, 'labelled call')} on {_count(len(tapes), 'tape')}{heard} "
+        f"({', '.join(tapes[:_TAPES_NAMED])}{more})."
+    )
 
 
 def not_seen(certificates: Mapping[tuple[str, str], Certificate]) -> list[str]:
