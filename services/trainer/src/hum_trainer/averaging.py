@@ -29,8 +29,12 @@ class AveragedNetwork:
         """Take one step of the network into the average; counters of its layers are copied."""
         kept = min(self._decay, (1 + self.steps) / (10 + self.steps))
         self.steps += 1
-        for own, new in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
+        for own, new in zip(_numbers(self.network), _numbers(network), strict=True):
             if own.is_floating_point():
                 own.lerp_(new, 1 - kept)
             else:
                 own.copy_(new)
+
+
+def _numbers(network: nn.Module) -> list[torch.Tensor]:
+    return [*network.parameters(), *network.buffers()]

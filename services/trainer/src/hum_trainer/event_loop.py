@@ -18,6 +18,7 @@ from hum_shared.stopping import StopRequest
 from hum_trainer.averaging import AveragedNetwork
 from hum_trainer.checkpoint import save_checkpoint
 from hum_trainer.event_measures import EventOutcome
+from hum_trainer.one_row import fitting_optimizer_state
 
 Negative = tuple[int, float, float]
 """A hard negative: index of the training stretch, start and end in seconds of the recording."""
@@ -166,7 +167,7 @@ class EventTrainer:
         self.network.load_state_dict(state["network"])
         self.averaged.network.load_state_dict(state["averaged"])
         self.averaged.steps = state["averaged_steps"]
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(fitting_optimizer_state(state["optimizer"], self.network))
         self.scheduler.load_state_dict(state["scheduler"])
         for name in _STATE:
             setattr(self, name, state[name])

@@ -21,6 +21,7 @@ from hum_shared.stopping import StopRequest
 from hum_trainer.batches import BatchMaker, in_order, shuffled
 from hum_trainer.checkpoint import save_checkpoint
 from hum_trainer.measures import Outcome
+from hum_trainer.one_row import fitting_optimizer_state
 from hum_trainer.run_state import memory_format
 
 _EVALUATION_BATCH = 256
@@ -149,7 +150,7 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`save` wrote."""
         self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(fitting_optimizer_state(state["optimizer"], self.network))
         self.scheduler.load_state_dict(state["scheduler"])
         self.rng.set_state(state["rng"])
         for name in _STATE:

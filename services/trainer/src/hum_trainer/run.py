@@ -29,6 +29,7 @@ from hum_trainer.front_end_options import data_opts
 from hum_trainer.loop import Trainer
 from hum_trainer.measures import Outcome
 from hum_trainer.memory import free_memory, require_room
+from hum_trainer.one_row import use_one_row_convs, with_plain_convs
 from hum_trainer.run_state import (
     PACKAGES,
     RunFolders,
@@ -178,6 +179,7 @@ def _prepare(
         conv_kernel_size=cfg.conv_kernel_size,
         num_classes=cfg.num_classes,
     )
+    use_one_row_convs(network, frames, opts.input_bins)
     trainer = Trainer(
         cfg=cfg,
         network=network,
@@ -213,7 +215,7 @@ def _write_model(
     data_sha256: str,
     parts: Mapping[str, Outcome],
 ) -> None:
-    network, opts = trainer.network.cpu().eval(), data_opts(cfg)
+    network, opts = with_plain_convs(trainer.network).cpu().eval(), data_opts(cfg)
     if cfg.jit_save:
         save_script(model_path, network, opts, classes, trainer.val.centred(torch.arange(1)).cpu())
     else:

@@ -17,6 +17,7 @@ from hum_shared.model.model_parts import LoadedModel
 from hum_shared.model.network import Network
 from hum_shared.model.scoring import WindowScorer, score_recording
 from hum_trainer.corpus_task import CLASSES
+from hum_trainer.one_row import with_plain_convs
 
 _BLOCK_S = 60.0
 
@@ -28,6 +29,7 @@ def window_samples(cfg: TrainingCfg) -> int:
 
 def in_training(network: Network, opts: DataOpts) -> LoadedModel:
     """Return a network that is being trained as the model that it would be now."""
+    network = with_plain_convs(network)
     return LoadedModel(
         network.encoder, network.classifier, network.classifier.pooling, opts, opts.as_dict(), CLASSES, ""
     )

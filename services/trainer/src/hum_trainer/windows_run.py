@@ -35,6 +35,7 @@ from hum_trainer.event_summaries import EventSummaries
 from hum_trainer.front_end_options import data_opts
 from hum_trainer.labelled_recordings import LabelledRecording, Stretch
 from hum_trainer.memory import free_memory, require_room
+from hum_trainer.one_row import use_one_row_convs, with_plain_convs
 from hum_trainer.out_of_tape import UnseenScores, has_out_of_tape, window_scores, write_out_of_tape
 from hum_trainer.recording_audio import AudioOf
 from hum_trainer.run_state import PACKAGES, device_and_precision, is_complete, memory_format, usable_checkpoint
@@ -179,6 +180,7 @@ def _trainer(
     network = build_network(
         resnet_size=cfg.resnet, max_pool=cfg.max_pool, conv_kernel_size=cfg.conv_kernel_size, num_classes=len(CLASSES)
     )
+    use_one_row_convs(network, cutter.frames, opts.input_bins)
     layout = memory_format(device)
     network.to(memory_format=layout)  # type: ignore[call-overload]  # missing in torch's stubs
 
@@ -268,7 +270,7 @@ class EpochWindows:
 
 def _write_model(task: CorpusTask, trainer: EventTrainer, network: Network, outcome: EventOutcome) -> None:
     cfg, folders, opts = task.cfg, task.folders, data_opts(task.cfg)
-    network = network.cpu().eval()
+    network = with_plain_convs(network).cpu().eval()
     if cfg.jit_save:
         frames = _cutter([], AudioOf(cfg.sr, None), FrontEnd(opts, min_max_norm=False), window_samples(cfg)).frames
         save_script(folders.model, network, opts, CLASSES, torch.zeros(1, 1, frames, opts.n_freq_bins))

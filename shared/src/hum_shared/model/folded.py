@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import copy
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from hum_shared.model.network import BasicBlock, Bottleneck, Encoder
+from hum_shared.model.network import BasicBlock, Bottleneck, Encoder, input_shapes
 from hum_shared.model.winograd import WinogradConv2d, is_eligible
 
 _MIN_CHANNELS = 128  # with fewer, the transforms take the time that the products save: benchmarks/README.md
@@ -40,27 +39,15 @@ def with_winograd(encoder: Encoder, n_freq_bins: int) -> Encoder:
     n_freq_bins
         Of the encoder's input.
     """
-    chosen: list[str] = []
-
-    def look_at(name: str, conv: nn.Module) -> torch.utils.hooks.RemovableHandle:
-        def note(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            channels, columns = inputs[0].shape[1], inputs[0].shape[3]
-            if channels >= _MIN_CHANNELS and columns >= _MIN_COLUMNS:
-                chosen.append(name)
-
-        return conv.register_forward_pre_hook(note)
-
-    modules = list(encoder.named_modules())
-    hooks = [look_at(name, part) for name, part in modules if isinstance(part, nn.Conv2d) and is_eligible(part)]
-    with torch.inference_mode():
-        encoder(torch.zeros(1, encoder.conv1.in_channels, _ANY_ROWS, n_freq_bins))
-    for hook in hooks:
-        hook.remove()
-    for name in chosen:
-        replaced = encoder.get_submodule(name)
-        assert isinstance(replaced, nn.Conv2d)
-        encoder.set_submodule(name, WinogradConv2d(replaced))
+    for name, shape in input_shapes(encoder, _ANY_ROWS, n_freq_bins).items():
+        conv = encoder.get_submodule(name)
+        if isinstance(conv, nn.Conv2d) and is_eligible(conv) and _pays(channels=shape[1], columns=shape[3]):
+            encoder.set_submodule(name, WinogradConv2d(conv))
     return encoder
+
+
+def _pays(*, channels: int, columns: int) -> bool:
+    return channels >= _MIN_CHANNELS and columns >= _MIN_COLUMNS
 
 
 def _fold(parent: nn.Module, conv_name: str, norm_name: str) -> None:

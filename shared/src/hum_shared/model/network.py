@@ -5,6 +5,8 @@ Module names are those of the model file: they must not change.
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -105,6 +107,17 @@ class Encoder(nn.Module):
         x = self.layer3(x)
         out: Tensor = self.layer4(x)
         return out
+
+
+def input_shapes(encoder: Encoder, rows: int, bins: int) -> dict[str, torch.Size]:
+    """Return what each layer gets when the encoder gets one window of `rows` × `bins`, by the layer's name."""
+    encoder = copy.deepcopy(encoder).eval()  # in training mode it would learn from what it is shown
+    shapes: dict[str, torch.Size] = {}
+    for name, layer in encoder.named_modules():
+        layer.register_forward_pre_hook(lambda _, inputs, name=name: shapes.update({name: inputs[0].shape}))
+    with torch.inference_mode():
+        encoder(torch.zeros(1, encoder.conv1.in_channels, rows, bins, device=encoder.conv1.weight.device))
+    return shapes
 
 
 class Classifier(nn.Module):
