@@ -1,0 +1,81 @@
+"""What a better threshold could gain at most: F1 with thresholds that the truth itself picks.
+
+One threshold for all recordings, and one for each: adapting the level of the scores to a recording without labels can
+reach no more than that. Nothing is tuned by this; it looks at the benchmark's truth and belongs in no result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hum_evaluator.tracks import find_sources, read_prediction
+from hum_evaluator.truth import GroundTruth, read_truth
+from hum_shared.config.decoding import DecoderSettings
+from hum_shared.decoders import decode
+from hum_shared.index import RecordingInfo
+from hum_shared.intervals import Intervals, as_intervals
+from hum_shared.matching import match
+
+DECODER = "hysteresis"  # what the factories' variants use
+MIN_IOU = 0.4
+USUAL = 0.5
+THRESHOLDS = np.unique(
+    np.concatenate((np.geomspace(0.001, 0.05, 6), np.arange(0.05, 1, 0.05), 1 - np.geomspace(0.002, 0.04, 6)))
+)
+
+
+def headroom(workspace: Path, model: str) -> dict[str, float]:
+    """Return F1 at IoU 0.4 of a model with its tuned `DECODER` on the benchmark.
+
+    Returns
+    -------
+    dict
+        `usual`, at a threshold of 0.5; `one`, at the best one for all recordings together; `each`, at the best one
+        of every recording.
+    """
+    decoders = json.loads((workspace / "TRAINING" / "runs" / "models" / model / "models" / "decoder.json").read_text())
+    settings = DecoderSettings.model_validate({**decoders["decoders"][DECODER], "threshold": THRESHOLDS[0]})
+    truth = read_truth(workspace / "data" / "benchmark_corpus" / "corpus_index.json")
+    (scores,) = (folder for folder in (workspace / "BENCHMARK" / "scores" / model).iterdir() if folder.is_dir())
+    counts = np.array(list(_counts(scores, settings, truth)))  # (recordings, thresholds, 3)
+    f1 = _f1(counts.sum(axis=0))
+    best_of_each = counts[np.arange(len(counts)), np.argmax(_f1(counts), axis=1)]
+    return {
+        "usual": float(f1[np.argmin(np.abs(THRESHOLDS - USUAL))]),
+        "one": float(f1.max()),
+        "each": float(_f1(best_of_each.sum(axis=0))),
+    }
+
+
+def _counts(scores: Path, settings: DecoderSettings, truth: GroundTruth) -> Iterator[NDArray[np.int64]]:
+    """Yield for every recording matched and found selections, and calls, by threshold; shape (thresholds, 3)."""
+    sources, failures = find_sources(scores, scores)
+    if failures:
+        raise ValueError(f"{scores}: {failures}")
+    for source in sources:
+        prediction = read_prediction(source)
+        found = decode(prediction.windows, settings)
+        spans = np.column_stack((found.start_s, found.end_s))
+        calls = _calls_in(truth, prediction.recording)
+        rows = []
+        for threshold in THRESHOLDS:
+            kept = spans[found.confidence >= threshold]
+            rows.append((len(match(calls, kept, MIN_IOU)[0]), len(kept), len(calls)))
+        yield np.array(rows)
+
+
+def _calls_in(truth: GroundTruth, recording: RecordingInfo) -> Intervals:
+    """Return the calls that lie in a recording, on its own time."""
+    calls = as_intervals([(call.raw_start_s, call.raw_end_s) for call in truth.calls.get(recording.tape, ())])
+    calls = calls - recording.offset_s
+    return calls[(calls[:, 0] >= -1e-3) & (calls[:, 1] <= recording.dur_s + 1e-3)]
+
+
+def _f1(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    matched, found, calls = np.moveaxis(counts, -1, 0)
+    return np.asarray(2 * matched / np.maximum(found + calls, 1))
