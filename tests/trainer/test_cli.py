@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from hum_shared.config.training import FROM_DATA
-from hum_trainer.cli import main, spread_values
+from hum_trainer.cli import main
+from hum_trainer.cli_values import spread_values
 from support.corpora import make_corpus
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,11 +10,11 @@ import typer
 
 from hum_shared.command import dashed_options, run_command
 from hum_shared.errors import InputError
+from hum_trainer.cli_index import indexed_corpus, read_or_make_index
+from hum_trainer.cli_values import spread_values
 
 if TYPE_CHECKING:
-    from hum_shared.index import CorpusIndex
     from hum_trainer.datasets import DatasetReport
-    from hum_trainer.indexing import IndexedCorpus
 
 app = typer.Typer(
     help="From a labelled corpus to a trained network.",
@@ -53,7 +52,7 @@ def index_corpus(
         renaming.rename(renames)
         for old, new in renames:
             typer.echo(f"renamed {old.relative_to(corpus_root)} to {new.name}")
-    indexed = _index(corpus_root, from_selections=from_selections)
+    indexed = indexed_corpus(corpus_root, from_selections=from_selections)
     if strict and indexed.problems:
         raise InputError(
             f"{corpus_root}: {len(indexed.problems)} problems with labels (see above); --strict allows none"
@@ -90,7 +89,7 @@ def prepare(
     folder = out or corpus_root
     if corpus_root.is_dir():
         require_writable(folder)
-    index = _read_or_make_index(corpus_root, folder, write=True)
+    index = read_or_make_index(corpus_root, folder, write=True)
     written: list[str] = []
 
     def finished(name: str, report: DatasetReport | None) -> None:
@@ -124,7 +123,7 @@ def count(corpus_root: CorpusRoot) -> None:
 
     from hum_trainer.counting import corpus_counts, dataset_counts
 
-    index = _read_or_make_index(corpus_root, corpus_root, write=False)
+    index = read_or_make_index(corpus_root, corpus_root, write=False)
     datasets = dataset_counts(corpus_root)
     # Names are never cut in a pipe or a file, where nobody can widen the window.
     console = Console(width=None if sys.stdout.isatty() else 10_000)
@@ -209,7 +208,7 @@ def suggest_cfg(corpus_root: CorpusRoot) -> None:
     from hum_trainer.labelled_recordings import labelled_recordings
     from hum_trainer.suggestion import cfg_lines, suggest, suggestion_table
 
-    index = _read_or_make_index(corpus_root, corpus_root, write=False)
+    index = read_or_make_index(corpus_root, corpus_root, write=False)
     suggestion = suggest(labelled_recordings(index, corpus_root, str(corpus_root)))
     console = Console(width=None if sys.stdout.isatty() else 10_000)
     console.print(suggestion_table(suggestion))
@@ -253,69 +252,6 @@ def main() -> None:
     sys.exit(run_command(lambda: app(spread_values(dashed_options(sys.argv[1:])))))
 
 
-def spread_values(arguments: Sequence[str]) -> list[str]:
-    """Let ``--qualities 1 2 3`` and ``--strategy a b`` mean the same as the option repeated.
-
-    Values end at the next option and at what cannot be one: for qualities whatever is no number, for strategies
-    whatever is a path (so that the corpus may also follow them, where it does not come first).
-    """
-    out: list[str] = []
-    option = ""
-    corpus_first = not any(word.startswith("-") for word in arguments[1:2])
-    for position, argument in enumerate(arguments):
-        before = arguments[position - 1] if position else ""
-        if argument.startswith("-"):
-            option = argument if argument in ("--qualities", "--strategy") else ""
-        elif option and before != option:
-            number = argument.isdecimal()
-            path = "/" in argument or argument in (".", "..") or (not corpus_first and Path(argument).is_dir())
-            if number if option == "--qualities" else not path:
-                out.append(option)
-            else:
-                option = ""
-        out.append(argument)
-    return out
-
-
-def _index(corpus_root: Path, *, from_selections: bool = False, digests: bool = True) -> IndexedCorpus:
-    """Index a corpus, with progress, and say what is to be said about its names and labels."""
-    from hum_shared.progress import track
-    from hum_trainer.indexing import index_corpus as make_index
-
-    with track("index-corpus", corpus_root.resolve().name, "files") as progress:
-        indexed = make_index(
-            corpus_root, from_selections=from_selections, digests=digests, tick=lambda: progress.advance(1)
-        )
-    for path, canonical in indexed.variants:
-        _warn(f"{path}: read as {canonical}")
-    if indexed.other_tapes:
-        _warn(f"year 0000 for tapes whose names carry no date: {', '.join(indexed.other_tapes)}")
-    if indexed.unlabelled:
-        _warn(f"left out, since they have no selection table: {', '.join(indexed.unlabelled)}")
-    for problem in indexed.problems:
-        _warn(problem.message)
-    return indexed
-
-
-def _read_or_make_index(corpus_root: Path, out: Path, *, write: bool) -> CorpusIndex:
-    """Return the index in `out`, else the corpus's own, else a new one (kept in `out` with `write`)."""
-    from hum_shared.index import CorpusIndex, read_index, write_index
-    from hum_trainer.corpus import INDEX_FILE
-    from hum_trainer.indexing import not_indexed
-
-    for path in (out / INDEX_FILE, corpus_root / INDEX_FILE):
-        if path.exists():
-            index = read_index(path, CorpusIndex)
-            new = not_indexed(corpus_root, index)
-            if new:
-                _warn(f"{path} is older than the corpus: it lacks {len(new)} hums, the first {new[0]}. Index it again.")
-            return index
-    index = _index(corpus_root, digests=write).index
-    if write:
-        write_index(out / INDEX_FILE, index)
-    return index
-
-
 def _describe(name: str, report: DatasetReport) -> str:
     lines = [f"dataset_{name}"]
     for part, counts in report.counts.items():
@@ -333,7 +269,3 @@ def _describe(name: str, report: DatasetReport) -> str:
     lines.append(f"  leakage: {len(report.shared_tapes)} tapes in more than one part")
     lines += [f"    {tape}: {', '.join(parts)}" for tape, parts in report.shared_tapes.items()]
     return "\n".join(lines)
-
-
-def _warn(message: str) -> None:
-    typer.echo(f"warning: {message}", err=True)
