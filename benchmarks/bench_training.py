@@ -43,12 +43,14 @@ def run() -> list[dict[str, object]]:
         paths = [clip.path for clip in clips]
         plain = PlainClips(paths, [i % 2 for i in range(N_CLIPS)], paths, OPTS, WINDOW)
         rows = []
-        for name, with_network, precision in (
-            ("batches alone", False, "float32"),
-            ("whole epoch, float32", True, "float32"),
-            ("whole epoch, bfloat16", True, "bfloat16"),
+        for name, max_pool, precision in (
+            ("batches alone", None, "float32"),
+            ("whole epoch, max_pool 1, float32", 1, "float32"),
+            ("whole epoch, max_pool 1, bfloat16", 1, "bfloat16"),
+            ("whole epoch, max_pool 2, float32", 2, "float32"),
+            ("whole epoch, max_pool 2, bfloat16", 2, "bfloat16"),
         ):
-            my_network, network = (_network(), _network()) if with_network else (None, None)
+            my_network, network = (None, None) if max_pool is None else (_network(max_pool), _network(max_pool))
             if my_network is not None:
                 use_one_row_convs(my_network, frames, OPTS.input_bins)
             ours = theirs = 0.0
@@ -71,9 +73,9 @@ def make_clips(folder: Path) -> list[Clip]:
     return clips
 
 
-def _network() -> Network:
+def _network(max_pool: int) -> Network:
     torch.manual_seed(0)
-    network = build_network(resnet_size=18, max_pool=1, conv_kernel_size=7, num_classes=2)
+    network = build_network(resnet_size=18, max_pool=max_pool, conv_kernel_size=7, num_classes=2)
     return network.to(memory_format=memory_format(CPU))  # type: ignore[call-overload,no-any-return]
 
 

@@ -39,12 +39,14 @@ def headroom(workspace: Path, model: str) -> dict[str, float]:
         of every recording.
     """
     decoders = json.loads((workspace / "TRAINING" / "runs" / "models" / model / "models" / "decoder.json").read_text())
-    settings = DecoderSettings.model_validate({**decoders["decoders"][DECODER], "threshold": THRESHOLDS[0]})
+    settings = DecoderSettings.model_validate(decoders["decoders"][DECODER])
     truth = read_truth(workspace / "data" / "benchmark_corpus" / "corpus_index.json")
     (scores,) = (folder for folder in (workspace / "BENCHMARK" / "scores" / model).iterdir() if folder.is_dir())
     counts = np.array(list(_counts(scores, settings, truth)))  # (recordings, thresholds, 3)
     f1 = _f1(counts.sum(axis=0))
-    best_of_each = counts[np.arange(len(counts)), np.argmax(_f1(counts), axis=1)]
+    # Of equal thresholds the highest, which finds nothing in a recording without calls.
+    best = len(THRESHOLDS) - 1 - np.argmax(_f1(counts)[:, ::-1], axis=1)
+    best_of_each = counts[np.arange(len(counts)), best]
     return {
         "usual": float(f1[np.argmin(np.abs(THRESHOLDS - USUAL))]),
         "one": float(f1.max()),
@@ -59,13 +61,12 @@ def _counts(scores: Path, settings: DecoderSettings, truth: GroundTruth) -> Iter
         raise ValueError(f"{scores}: {failures}")
     for source in sources:
         prediction = read_prediction(source)
-        found = decode(prediction.windows, settings)
-        spans = np.column_stack((found.start_s, found.end_s))
         calls = _calls_in(truth, prediction.recording)
         rows = []
-        for threshold in THRESHOLDS:
-            kept = spans[found.confidence >= threshold]
-            rows.append((len(match(calls, kept, MIN_IOU)[0]), len(kept), len(calls)))
+        for threshold in THRESHOLDS.tolist():  # the edges of faint calls depend on it
+            found = decode(prediction.windows, settings.model_copy(update={"threshold": threshold}))
+            spans = np.column_stack((found.start_s, found.end_s))
+            rows.append((len(match(calls, spans, MIN_IOU)[0]), len(spans), len(calls)))
         yield np.array(rows)
 
 

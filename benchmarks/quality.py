@@ -76,9 +76,10 @@ def main() -> None:
         tables[corpus] = {name: summary(found) for name, found in sorted(rows.items())}
         print(f"\n{corpus}, {len(options.seeds)} seeds: mean ± half the range\n")
         print(as_markdown(tables[corpus]))
-        if options.variants is None or OURS in options.variants:
-            print_headroom([options.out.resolve() / f"{corpus}_seed{seed}" for seed in options.seeds])
-    (options.out / "quality.json").write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
+        (options.out / "quality.json").write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
+    if options.variants is None or OURS in options.variants:
+        for corpus in tables:
+            print_headroom(corpus, [options.out.resolve() / f"{corpus}_seed{seed}" for seed in options.seeds])
 
 
 def run_one(out: Path, corpus: str, seed: int, variants: list[str] | None) -> dict[str, dict[str, float]]:
@@ -111,12 +112,12 @@ def run_one(out: Path, corpus: str, seed: int, variants: list[str] | None) -> di
         }
 
 
-def print_headroom(workspaces: list[Path]) -> None:
+def print_headroom(corpus: str, workspaces: list[Path]) -> None:
     """Say what our detector would reach with thresholds that the truth itself picks: a bound, no result."""
     rows = [headroom(workspace, OURS) for workspace in workspaces]
     bounds = {words: summarised([row[key] for row in rows]) for key, words in BOUNDS.items()}
     found = "; ".join(f"{words} {mean:.3f} ± {spread:.3f}" for words, (mean, spread) in bounds.items())
-    print(f"\n{OURS}, tuned decoder, F1@0.4 by threshold (picked by the truth, no result): {found}")
+    print(f"{corpus}: {OURS}, tuned decoder, F1@0.4 by threshold (picked by the truth, no result): {found}")
 
 
 def summary(rows: list[dict[str, float]]) -> dict[str, list[float]]:

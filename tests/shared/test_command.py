@@ -43,8 +43,13 @@ def test_exit_codes(body: str, code: int) -> None:
 
 
 def test_an_expected_failure_is_one_line() -> None:
-    done = _run(r"raise InputError('first\nsecond   third')")
-    assert done.stderr == "error: first second third\n"
+    done = _run(r"raise InputError('first\n  second')")
+    assert done.stderr == "error: first second\n"
+
+
+def test_names_are_shown_as_they_are() -> None:
+    done = _run("from hum_shared.command import warn; warn('a  b.wav'); raise InputError('c  d.wav')")
+    assert done.stderr == "warning: a  b.wav\nerror: c  d.wav\n"
 
 
 def test_a_bug_shows_its_stack_trace() -> None:

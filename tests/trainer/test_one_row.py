@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from hum_shared.model.network import build_network
+from hum_trainer.averaging import AveragedNetwork
 from hum_trainer.one_row import OneRowConv2d, fitting_optimizer_state, use_one_row_convs, with_plain_convs
 
 ROWS, BINS = 17, 40
@@ -68,6 +69,46 @@ def test_what_is_written_is_the_plain_network():
     assert _equal(other.state_dict(), trained.state_dict())
     with pytest.raises(RuntimeError, match=r"Missing key.*layer4\.1\.conv1\.weight"):
         other.load_state_dict({key: value for key, value in before.items() if key != name})
+    with pytest.raises(RuntimeError, match=r"layer4\.1\.conv1\.weight: shape \(1, 512, 3, 3\) instead of"):
+        other.load_state_dict({**before, name: before[name][:1]})
+    assert _equal(other.state_dict(), {**before, name: trained.state_dict()[name]})
+
+
+def test_a_plain_copy_of_an_average_is_frozen_as_it_is_and_draws_no_random_numbers():
+    network = _network()
+    use_one_row_convs(network, ROWS, BINS)
+    average = AveragedNetwork(network, decay=0.9).network
+    state = torch.get_rng_state()
+    plain = with_plain_convs(average)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not any(value.requires_grad for value in plain.parameters())
+    assert not any(part.training for part in plain.modules())
+
+
+def test_averages_follow_the_weights_of_one_row_convolutions():
+    network = _network()
+    use_one_row_convs(network, ROWS, BINS)
+    averaged = AveragedNetwork(network, decay=0.9)
+    with torch.no_grad():
+        network.encoder.layer4[1].conv1.weight.add_(1)
+    before = averaged.network.encoder.layer4[1].conv1.weight.clone()
+    averaged.update(network)
+    # Of the first steps a tenth is kept.
+    torch.testing.assert_close(averaged.network.encoder.layer4[1].conv1.weight, before + 0.9)
+
+
+def test_half_precision_reaches_the_weights_that_are_left_out():
+    conv = OneRowConv2d(nn.Conv2d(6, 5, 3, 1, 1, bias=False), 1).double()
+    with torch.no_grad():
+        conv.weight.add_(1e-12)
+    whole = conv.whole()
+    assert whole.dtype == torch.float64
+    assert torch.equal(conv.live(whole), conv.weight)
+
+
+def test_no_windows_give_no_rows():
+    conv = OneRowConv2d(nn.Conv2d(6, 5, 3, 2, 1, bias=False), 2)
+    assert conv(torch.zeros(0, 6, 2, 9)).shape == (0, 5, 1, 5)
 
 
 def test_training_takes_the_steps_of_the_plain_network_and_goes_on_from_its_checkpoint():
@@ -97,7 +138,7 @@ def _network(seed=0):
 
 
 def _adam(network):
-    return torch.optim.Adam(network.parameters(), lr=1e-4)
+    return torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
 
 
 def _step(network, adam, seed):

@@ -17,6 +17,7 @@ from hum_shared.errors import AudioError, CfgError, InputError, MachineError, St
 from hum_shared.model.model_file import load_model
 from hum_trainer.loop import Trainer
 from hum_trainer.run import run_training
+from support.plain_checkpoints import make_plain
 
 CFG = {
     "data_dir": "data", "model_dir": "run/models", "checkpoint_dir": "run/checkpoints", "summary_dir": "run/summaries",
@@ -149,6 +150,17 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path):
     run_training(_workspace(tmp_path / "halves", augmentation="true"))
     assert _curves(tmp_path / "whole") == _curves(tmp_path / "halves")
     assert torch.equal(_weights(tmp_path / "whole"), _weights(tmp_path / "halves"))
+
+
+def test_a_run_goes_on_from_a_checkpoint_with_plain_convolutions(tmp_path):
+    for name in ("now", "before"):
+        (tmp_path / name).mkdir()
+        run_training(_workspace(tmp_path / name, max_train_epochs=2))
+    assert make_plain(tmp_path / "before" / "run" / "checkpoints" / "checkpoint.pt"), "no one-row convolution was used"
+    for name in ("now", "before"):
+        run_training(_workspace(tmp_path / name))
+    assert _curves(tmp_path / "now") == _curves(tmp_path / "before")
+    assert torch.equal(_weights(tmp_path / "now"), _weights(tmp_path / "before"))
 
 
 def test_a_signal_in_mid_epoch_saves_and_the_next_run_ends_the_same(tmp_path, monkeypatch):

@@ -102,8 +102,12 @@ def say(message: str) -> None:
 
 def warn(message: str) -> None:
     """Print a one-line warning to standard error: the work goes on, but somebody should know."""
-    print(f"warning: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    print(f"warning: {_one_line(message)}", file=sys.stderr, flush=True)
 
 
 def _error(message: str) -> None:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    print(f"error: {_one_line(message)}", file=sys.stderr, flush=True)
+
+
+def _one_line(message: str) -> str:
+    return " ".join(line.strip() for line in message.splitlines())  # names stay as they are, two spaces in them, too

@@ -91,7 +91,7 @@ def memory_format(device: torch.device) -> torch.memory_format:
     """Return the order of a ResNet's weights in memory with which it trains fastest.
 
     Channels last is what GPUs want; CPUs gain little from it in the convolutions, and lose more in the fused
-    optimiser, which copies such weights (benchmarks/README.md).
+    optimiser, which copies such weights: "The epoch" in benchmarks/README.md.
     """
     return torch.contiguous_format if device.type == "cpu" else torch.channels_last
 
