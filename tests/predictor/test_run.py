@@ -3,9 +3,11 @@
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,10 @@ import pytest
 import soundfile
 import torch
 
+from hum_predictor import run
 from hum_predictor.run import run_prediction
 from hum_shared.errors import CfgError, InputError, ModelError, PartialFailure
+from hum_shared.layout import score_file
 from hum_shared.model.front_end import DataOpts
 from hum_shared.model.model_file import load_model
 from hum_shared.model.network import build_network
@@ -260,6 +264,33 @@ def test_a_recording_beyond_all_measure_fails_instead_of_scoring_nan(tmp_path):
     assert list(failures) == ["loud.wav"]
     assert "scores are NaN at 0.000 s" in failures["loud.wav"]
     assert len(list((tmp_path / "out").glob("*.parquet"))) == 1
+
+
+def test_the_next_recording_is_read_for_its_digest_while_one_is_scored(tmp_path, monkeypatch):
+    cfg = _workspace(tmp_path, name="a.wav")
+    shutil.copy(tmp_path / "audio" / "a.wav", tmp_path / "audio" / "b.wav")
+    (tmp_path / "audio" / "c.wav").write_bytes(b"no audio")
+    digest, score, next_is_read = run.sha256_file, run._score, threading.Event()
+
+    def watched_digest(path):
+        if path.name == "b.wav":
+            next_is_read.set()
+        return digest(path)
+
+    def watched_score(path, *rest):
+        if path.name == "a.wav":
+            assert next_is_read.wait(30)
+        score(path, *rest)
+
+    monkeypatch.setattr(run, "sha256_file", watched_digest)
+    monkeypatch.setattr(run, "_score", watched_score)
+    with pytest.raises(PartialFailure, match="1 of 3 recordings"):
+        run_prediction(cfg)
+    for name in ("a.wav", "b.wav"):
+        assert read_score_track(score_file(tmp_path / "out", name)).meta.recording_sha256 == digest(
+            tmp_path / "audio" / name
+        )
+    assert not any(thread.name == "reader" for thread in threading.enumerate())
 
 
 def test_failures_are_forgotten_once_mended(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,13 +82,15 @@ def run_prediction(
     scored = 0
     total_s = sum(_dur_s(infos[path]) for path in recordings)
     with track("predict", cfg_path.parent.name, "s of audio", total_s, progress_file) as progress:
-        for path in recordings:
-            stop.check(f"{scored} recordings scored so far are kept")
-            try:
-                scored += _score_if_needed(path, infos[path], job, progress, stop)
-            except AudioError as error:
-                failures[path.name] = str(error)
-                warn(str(error))
+        # While one recording is scored the next is already read for its digest: a GPU does not wait for that.
+        with contextlib.closing(read_ahead(_digests(recordings, infos), depth=1)) as digests:
+            for path, digest in zip(recordings, digests, strict=True):
+                stop.check(f"{scored} recordings scored so far are kept")
+                try:
+                    scored += _score_if_needed(path, infos[path], digest, job, progress, stop)
+                except AudioError as error:
+                    failures[path.name] = str(error)
+                    warn(str(error))
         _write_failures(job.output_dir / failures_name, failures)
         if failures:
             raise PartialFailure(
@@ -133,13 +135,19 @@ def _check_settings(cfg: PredictionCfg, model: LoadedModel | DenseModel, cfg_pat
         )
 
 
+def _digests(recordings: Sequence[Path], infos: Mapping[Path, AudioInfo | AudioError]) -> Iterator[str]:
+    """Yield the SHA-256 of each recording; of one that cannot be read nothing."""
+    for path in recordings:
+        yield "" if isinstance(infos[path], AudioError) else sha256_file(path)
+
+
 def _score_if_needed(
-    path: Path, info: AudioInfo | AudioError, job: _Job, progress: Progress, stop: StopRequest
+    path: Path, info: AudioInfo | AudioError, digest: str, job: _Job, progress: Progress, stop: StopRequest
 ) -> bool:
     """Bring all outputs of one recording up to date; return whether it was scored."""
     if isinstance(info, AudioError):
         raise info
-    meta, rows = _describe(path, info, job)
+    meta, rows = _describe(path, info, digest, job)
     score_path = layout.score_file(job.output_dir, path.name)
     latent_path = score_path.with_name(names.recording_stem(path.name) + "_latent.parquet")
     current = _is_current(score_path, meta)
@@ -157,14 +165,13 @@ def _score_if_needed(
     return not current
 
 
-def _describe(path: Path, info: AudioInfo, job: _Job) -> tuple[ScoreMeta, Rows]:
+def _describe(path: Path, info: AudioInfo, digest: str, job: _Job) -> tuple[ScoreMeta, Rows]:
     opts, scorer = job.model.data_opts, job.scorer
     frames = resampled_length(info.frames, info.sample_rate, opts.sr)
     if frames == 0:
         raise AudioError(f"{path}: {info.frames} samples are too few to resample to {opts.sr} Hz")
     rows = scorer.rows(frames)
     grid = rows.grid.as_meta()
-    digest = sha256_file(path)
     front_end = {**opts.as_dict(), **scorer.front_end, "precision": scorer.precision}
     inputs = {
         "scoring_version": SCORING_VERSION,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -26,6 +26,7 @@ from hum_shared.model.spectrogram_stream import SpectrogramStream
 
 Blocks = Iterable[NDArray[np.float32]]
 Job = TypeVar("Job")
+Item = TypeVar("Item")
 
 _CPU_BATCH = 64  # the fastest where it was measured: benchmarks/README.md
 _CUDA_BATCH = 512
@@ -250,15 +251,15 @@ def _windows(buffer: NDArray[np.float32], offset: int, grid: WindowGrid, count: 
     return audio.unfold(0, min(grid.length, audio.shape[0]), grid.step)[:count]
 
 
-def read_ahead(blocks: Blocks, depth: int = 2) -> Iterator[NDArray[np.float32]]:
-    """Yield `blocks` while a thread already reads the next `depth` of them.
+def read_ahead(items: Iterable[Item], depth: int = 2) -> Generator[Item, None, None]:
+    """Yield `items` while a thread already makes the next `depth` of them, blocks of audio for example.
 
-    An error in the reader is raised here. When the consumer stops early, the reader ends after its block.
+    An error in the thread is raised here. When the consumer stops early, the thread ends after its item.
     """
-    ready: queue.Queue[NDArray[np.float32] | BaseException | None] = queue.Queue(depth)
+    ready: queue.Queue[Item | BaseException | None] = queue.Queue(depth)
     stop = threading.Event()
 
-    def put(item: NDArray[np.float32] | BaseException | None) -> None:
+    def put(item: Item | BaseException | None) -> None:
         while not stop.is_set():
             try:
                 ready.put(item, timeout=0.1)
@@ -268,15 +269,15 @@ def read_ahead(blocks: Blocks, depth: int = 2) -> Iterator[NDArray[np.float32]]:
 
     def read() -> None:
         try:
-            for block in blocks:
-                put(block)
+            for item in items:
+                put(item)
                 if stop.is_set():
                     return
             put(None)
         except BaseException as error:
             put(error)
 
-    reader = threading.Thread(target=read, name="audio reader", daemon=True)
+    reader = threading.Thread(target=read, name="reader", daemon=True)
     reader.start()
     try:
         while (item := ready.get()) is not None:
