@@ -1,7 +1,8 @@
 """What a better threshold could gain at most: F1 with thresholds that the truth itself picks.
 
-One threshold for all recordings, and one for each: adapting the level of the scores to a recording without labels can
-reach no more than that. Nothing is tuned by this; it looks at the benchmark's truth and belongs in no result.
+One threshold for all recordings, and for each the one that is best by its own F1: adapting the level of the scores to a
+recording without labels can hardly reach more. Nothing is tuned by this; it looks at the benchmark's truth and belongs
+in no result.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def headroom(workspace: Path, model: str) -> dict[str, float]:
     (scores,) = (folder for folder in (workspace / "BENCHMARK" / "scores" / model).iterdir() if folder.is_dir())
     counts = np.array(list(_counts(scores, settings, truth)))  # (recordings, thresholds, 3)
     f1 = _f1(counts.sum(axis=0))
-    # Of equal thresholds the highest, which finds nothing in a recording without calls.
+    # Of equal thresholds the highest, which finds least in a recording without calls.
     best = len(THRESHOLDS) - 1 - np.argmax(_f1(counts)[:, ::-1], axis=1)
     best_of_each = counts[np.arange(len(counts)), best]
     return {

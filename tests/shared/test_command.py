@@ -43,7 +43,7 @@ def test_exit_codes(body: str, code: int) -> None:
 
 
 def test_an_expected_failure_is_one_line() -> None:
-    done = _run(r"raise InputError('first\n  second')")
+    done = _run(r"raise InputError('first\n\n  second')")
     assert done.stderr == "error: first second\n"
 
 

@@ -110,4 +110,5 @@ def _error(message: str) -> None:
 
 
 def _one_line(message: str) -> str:
-    return " ".join(line.strip() for line in message.splitlines())  # names stay as they are, two spaces in them, too
+    # Names stay as they are, two spaces in them, too.
+    return " ".join(line.strip() for line in message.splitlines() if line.strip())

@@ -49,10 +49,9 @@ class OneRowConv2d(nn.Module):
             raise ValueError(f"made for inputs of {self.rows} rows, got {rows}")
         padded = nn.functional.pad(x.permute(0, 3, 2, 1).flatten(2), (0, 0, 1, 1))  # (N, F + 2, rows · in)
         span = (columns - 1) // self.stride * self.stride + 1
-        taps = torch.cat(
-            [padded[:, tap : tap + span : self.stride] for tap in range(3)], dim=2
-        )  # (N, F', 9 or fewer · in)
-        return nn.functional.linear(taps, self.weight).unsqueeze(2).permute(0, 3, 2, 1)
+        taps = [padded[:, tap : tap + span : self.stride] for tap in range(3)]  # each (N, F', rows · in)
+        out = nn.functional.linear(torch.cat(taps, dim=2), self.weight)
+        return out.unsqueeze(2).permute(0, 3, 2, 1)
 
     def live(self, whole: Tensor) -> Tensor:
         """Return, of weights (out, in, 3, 3) or what belongs to them, what the input meets, (out, 3 · rows · in)."""
