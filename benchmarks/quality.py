@@ -30,6 +30,8 @@ sys.path.insert(0, str(HERE))
 from demo import Demo  # noqa: E402  (a script beside this one)
 from headroom import headroom  # noqa: E402
 from species import SPECIES, write_species  # noqa: E402
+from worse import THRESHOLDS as WORSE_AT  # noqa: E402
+from worse import worse  # noqa: E402
 
 
 class QualityRun(Demo):
@@ -79,7 +81,9 @@ def main() -> None:
         (options.out / "quality.json").write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
     if options.variants is None or OURS in options.variants:
         for corpus in tables:
-            print_headroom(corpus, [options.out.resolve() / f"{corpus}_seed{seed}" for seed in options.seeds])
+            workspaces = [options.out.resolve() / f"{corpus}_seed{seed}" for seed in options.seeds]
+            print_headroom(corpus, workspaces)
+            print_worse(corpus, workspaces)
 
 
 def run_one(out: Path, corpus: str, seed: int, variants: list[str] | None) -> dict[str, dict[str, float]]:
@@ -118,6 +122,17 @@ def print_headroom(corpus: str, workspaces: list[Path]) -> None:
     bounds = {words: summarised([row[key] for row in rows]) for key, words in BOUNDS.items()}
     found = "; ".join(f"{words} {mean:.3f} ± {spread:.3f}" for words, (mean, spread) in bounds.items())
     print(f"{corpus}: {OURS}, tuned decoder, F1@0.4 by threshold (picked by the truth, no result): {found}")
+
+
+def print_worse(corpus: str, workspaces: list[Path]) -> None:
+    """Say what our detector finds in worse copies of the benchmark's recordings."""
+    rows = [worse(workspace, OURS) for workspace in workspaces]
+    print(f"\n{corpus}: {OURS}, tuned decoder, F1@0.4 in worse copies of the recordings\n")
+    print("| copies with | " + " | ".join(f"at {threshold:g}" for threshold in WORSE_AT) + " |")
+    print("|---|" + "---|" * len(WORSE_AT))
+    for condition in rows[0]:
+        found = [summarised([row[condition][threshold] for row in rows]) for threshold in WORSE_AT]
+        print(f"| {condition} | " + " | ".join(f"{mean:.3f} ± {spread:.3f}" for mean, spread in found) + " |")
 
 
 def summary(rows: list[dict[str, float]]) -> dict[str, list[float]]:

@@ -26,7 +26,10 @@ def maker(*, augment: bool, stretch: Stretch | None = None, frames: int = 100) -
     stretch = stretch or Stretch(recording(), 0.0, 10.0)
     # Row t holds t/1000 everywhere: what a chunk shows says where it was cut.
     rows = (torch.arange(1000) / 1000)[:, None].repeat(1, 8).half()
-    return ChunkMaker([stretch], {"a.wav": rows}, HOP_S, frames, torch.linspace(100, 3000, 8), augment)
+    noise = torch.rand(2 * frames, 8, generator=torch.Generator().manual_seed(0))
+    return ChunkMaker(
+        [stretch], {"a.wav": rows}, HOP_S, frames, torch.linspace(100, 3000, 8), noise if augment else None
+    )
 
 
 def at(*centres_s: float) -> Chunks:

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from hum_shared.errors import InputError
 from hum_shared.files import atomic_path, sha256_json
-from hum_shared.model.background import HIGHEST, LOWEST
 from hum_shared.model.front_end import DataOpts
 from hum_shared.model.spectrogram_stream import SpectrogramStream
-from hum_trainer.augmentation import PITCH, TIME, mask, ratios, shift_pitch, stretch_time, uniform
+from hum_trainer.augmentation import PITCH, TIME, mask, ratios, shift_pitch, stretch_time
 from hum_trainer.event_loop import Negative
+from hum_trainer.frame_backgrounds import with_noise, with_other_backgrounds
 from hum_trainer.labelled_recordings import LabelledRecording, Stretch, inside_calls
 from hum_trainer.memory import free_memory, require_room
 from hum_trainer.recording_audio import audio_blocks
@@ -25,10 +25,6 @@ from hum_trainer.recording_audio import audio_blocks
 AROUND_CALLS, FROM_NEGATIVES = 0.5, 0.5
 EDGE_WEIGHT = 0.3
 """Weight of a frame within half a frame of an edge: a person's edge is no more certain than that."""
-SNR_DB = (0.0, 20.0)
-MIXED = 0.5
-"""Share of the chunks that get another chunk's background on top."""
-
 _SPECTROGRAM_VERSION = 1
 _REACH = 1 / TIME[0]
 
@@ -139,7 +135,7 @@ class Spectrograms:
 
 @dataclass(frozen=True)
 class ChunkMaker:
-    """Cuts, labels and varies chunks.
+    """Cuts and labels chunks; varies time and pitch by 10 %, mixes in other backgrounds, masks.
 
     Attributes
     ----------
@@ -153,8 +149,9 @@ class ChunkMaker:
         Per chunk.
     hz
         Frequency of each bin, shape (F,).
-    augment
-        Vary time and pitch by 10 %, mix in the background of other chunks, mask.
+    noise
+        What chunks are nearly drowned in, see :func:`~hum_trainer.frame_backgrounds.stationary_noise`; shape (n, F).
+        None: chunks are shown as they are, without any variation.
     """
 
     stretches: Sequence[Stretch]
@@ -162,20 +159,21 @@ class ChunkMaker:
     hop_s: float
     frames: int
     hz: Tensor
-    augment: bool
+    noise: Tensor | None
 
     def batch(self, chunks: Chunks, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return inputs (N, T, F), labels (N, T) of 0 and 1, and weights (N, T)."""
         n = len(chunks)
-        rate = ratios(n, TIME, rng) if self.augment else torch.ones(n)
+        rate = ratios(n, TIME, rng) if self.noise is not None else torch.ones(n)
         reach = int(self.frames * _REACH) // 2 + 2
         cuts = [self._cut(i, centre_s, reach) for i, centre_s in zip(chunks.stretch, chunks.centre_s, strict=True)]
         values, middle = torch.stack([cut for cut, _ in cuts]), torch.tensor([at for _, at in cuts])
         inputs = stretch_time(values, middle, rate, self.frames)
         labels, weights = self._labels(chunks, rate)
-        if self.augment:
+        if self.noise is not None:
             inputs = shift_pitch(inputs, self.hz, ratios(n, PITCH, rng))
-            inputs = _with_other_backgrounds(inputs, labels, rng)
+            inputs = with_other_backgrounds(inputs, labels, rng)
+            inputs = with_noise(inputs, labels, self.noise, rng)
             inputs = mask(inputs, rng)
         return inputs, labels, weights
 
@@ -208,17 +206,3 @@ class ChunkMaker:
                 nearest = np.minimum(np.abs(at_s - edges[right - 1]), np.abs(at_s - edges[right]))
                 weights[row] *= np.where(nearest < self.hop_s / 2, EDGE_WEIGHT, 1.0)
         return torch.from_numpy(labels), torch.from_numpy(weights)
-
-
-def _with_other_backgrounds(inputs: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
-    """Add the power of another chunk of the batch, its calls taken out, to some chunks.
-
-    Input is power over background in tens of decibels: adding another background at a ratio of −s dB and
-    measuring over both again is ``(x + k·y) / (1 + k)`` in powers, k = 10^(−s/10).
-    """
-    n = len(inputs)
-    other = torch.randperm(n, generator=rng)
-    k = 10 ** (-uniform(n, SNR_DB, rng) / 10) * (torch.rand(n, generator=rng) < MIXED)
-    k = k[:, None, None]
-    added = torch.where(labels[other].bool()[..., None], torch.zeros(()), inputs[other])
-    return torch.log10((10**inputs + k * 10**added) / (1 + k)).clamp(LOWEST, HIGHEST)

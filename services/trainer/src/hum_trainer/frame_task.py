@@ -19,6 +19,7 @@ from hum_trainer.call_measures import durations_and_gaps
 from hum_trainer.corpus_task import CLASSES, CorpusTask
 from hum_trainer.event_loop import Negative
 from hum_trainer.event_measures import EventOutcome, ScoredStretch, event_outcome
+from hum_trainer.frame_backgrounds import stationary_noise
 from hum_trainer.frame_chunks import Spectrograms
 from hum_trainer.front_end_options import data_opts
 from hum_trainer.labelled_recordings import Stretch
@@ -33,13 +34,23 @@ _STRETCH_FRAMES = 8192  # of a stretch that are scored at a time
 
 @dataclass(frozen=True)
 class FrameTask:
-    """What all networks of a run have in common; `chunk_frames` is the length of a training example."""
+    """What all networks of a run have in common.
+
+    Attributes
+    ----------
+    chunk_frames
+        Length of a training example.
+    noise
+        What examples are nearly drowned in, see :class:`~hum_trainer.frame_chunks.ChunkMaker`; None: they are not
+        varied.
+    """
 
     task: CorpusTask
     opts: DataOpts
     spectrograms: Spectrograms
     dilations: Sequence[int]
     chunk_frames: int
+    noise: torch.Tensor | None
     device: torch.device
     precision: str
 
@@ -60,7 +71,8 @@ def frame_task(task: CorpusTask) -> FrameTask:
     chunk_frames = int(np.clip(round(CHUNK_CONTEXTS * context), *CHUNK_FRAMES))
     spectrograms = Spectrograms(opts, task.folders.cache)
     spectrograms.require_room(task.recordings)
-    return FrameTask(task, opts, spectrograms, dilations_for(context), chunk_frames, device, precision)
+    noise = stationary_noise(opts, chunk_frames) if cfg.augmentation else None
+    return FrameTask(task, opts, spectrograms, dilations_for(context), chunk_frames, noise, device, precision)
 
 
 def outcome_of(setup: FrameTask, parts: Sequence[tuple[nn.Module, Sequence[Stretch]]]) -> EventOutcome:

@@ -169,7 +169,7 @@ def _trainer(setup: FrameTask, fold: Fold, number: int, n_chunks: int) -> EventT
         setup.hop_s,
         setup.chunk_frames,
         bin_frequencies(setup.opts),
-        cfg.augmentation,
+        setup.noise,
     )
 
     def loss(network: nn.Module, epoch: int, batch: int, rng: torch.Generator) -> tuple[Tensor, int]:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from hum_shared.config.training import TrainingCfg
 from hum_shared.model.front_end import DataOpts
 
+LOWEST_DB = -120.0
+"""Floor of levels that are measured over the background. The originals' −100 dB is the noise of 16 bit; recorders
+with 24 bit or floating point put a quiet place below that, where calls over the floor would look faint."""
+
 
 def data_opts(cfg: TrainingCfg) -> DataOpts:
     """Return the front-end settings of a cfg in which nothing is left to the data.
@@ -13,6 +17,7 @@ def data_opts(cfg: TrainingCfg) -> DataOpts:
     its only normalisation.
     """
     normalisation, windows = cfg.normalisation_used, cfg.recipe != "frames"
+    background = normalisation == "background"
     return DataOpts(
         sr=cfg.sr,
         n_fft=cfg.n_fft,
@@ -24,6 +29,7 @@ def data_opts(cfg: TrainingCfg) -> DataOpts:
         min_max_norm=normalisation == "min_max" if windows else None,
         sequence_len_ms=cfg.sequence_len if windows else None,
         training_window="audio" if windows else None,
-        normalisation="background" if normalisation == "background" else None,
-        background_s=cfg.background_s if normalisation == "background" else None,
+        normalisation="background" if background else None,
+        background_s=cfg.background_s if background else None,
+        **({"min_level_db": LOWEST_DB} if background else {}),
     )

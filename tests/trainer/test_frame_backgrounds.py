@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import lfilter
+
+from hum_shared.model.background import HIGHEST, LOWEST, SCALE_DB
+from hum_shared.model.front_end import DataOpts
+from hum_shared.model.spectrogram_stream import SpectrogramStream
+from hum_trainer.frame_backgrounds import FAINTEST_DB, stationary_noise, with_noise, with_other_backgrounds
+
+OPTS = DataOpts(
+    sr=8000, n_fft=256, hop_length=80, n_freq_bins=32, fmin=0, fmax=4000, freq_compression="mel",
+    normalisation="background", background_s=5.0,
+)  # fmt: skip
+FRAMES, BINS = 200, 32
+CALL = slice(50, 80)
+
+
+def chunks(n: int, level_db: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return quiet chunks, each with a call in one bin at that level, and their labels."""
+    inputs, labels = torch.zeros(n, FRAMES, BINS), torch.zeros(n, FRAMES)
+    inputs[:, CALL, 10] = level_db / SCALE_DB
+    labels[:, CALL] = 1
+    return inputs, labels
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_noise_looks_like_a_recording_of_noise_of_any_colour() -> None:
+    noise = stationary_noise(OPTS, FRAMES)
+    assert len(noise) > FRAMES
+    red = lfilter([0.01], [1, -0.9], np.random.default_rng(1).standard_normal(20 * OPTS.sr)).astype(np.float32)
+    recording = torch.cat(list(SpectrogramStream(OPTS).rows([red], len(red))))[10:-10]
+    for share in (0.1, 0.5, 0.9, 0.99):
+        assert torch.quantile(noise, share).item() == pytest.approx(torch.quantile(recording, share).item(), abs=0.03)
+    assert torch.quantile(noise, 0.5).item() == pytest.approx(0, abs=0.02)
+
+
+def test_noise_covers_calls_but_leaves_them_to_be_seen() -> None:
+    inputs, labels = chunks(400, 40.0)
+    noise = torch.zeros(2 * FRAMES, BINS)  # no fluctuation: what is left of a call can be read off
+    out = with_noise(inputs, labels, noise, rng())
+    left_db = SCALE_DB * out[:, CALL, 10].mean(dim=1)
+    noisy = left_db < 39.99
+    assert 0.7 < noisy.float().mean() < 0.9
+    assert torch.allclose(out[~noisy], inputs[~noisy], atol=0.01)
+    # A call a third of the way up the axis meets up to a third of the tilt.
+    assert left_db.min() > FAINTEST_DB - 10 / 3 - 0.1
+    assert left_db.min() < FAINTEST_DB + 3
+    assert left_db[noisy].max() > 35
+    # Measured over the noise, the background is where it was.
+    assert out[:, :40].abs().max() < 1e-5
+
+
+def test_calls_that_are_faint_already_are_left_alone() -> None:
+    inputs, labels = chunks(50, FAINTEST_DB - 1)
+    out = with_noise(inputs, labels, torch.zeros(2 * FRAMES, BINS), rng())
+    assert torch.allclose(out, inputs, atol=1e-5)
+
+
+def test_chunks_without_calls_meet_the_same_noise() -> None:
+    inputs, labels = chunks(800, 40.0)
+    inputs[400:] = 0
+    labels[400:] = 0
+    inputs[:, 150, 10] = 4.0  # a sound that is no call
+    out = with_noise(inputs, labels, torch.zeros(2 * FRAMES, BINS), rng())
+    with_calls, without = (SCALE_DB * out[part, 150, 10] for part in (slice(400), slice(400, None)))
+    for share in (0.1, 0.3, 0.5, 0.7):
+        difference = torch.quantile(with_calls, share) - torch.quantile(without, share)
+        assert difference.abs() < 6  # quantiles of 400 draws over 30 dB
+
+
+def test_without_any_call_nothing_changes() -> None:
+    inputs = torch.rand(4, FRAMES, BINS, generator=rng())
+    assert torch.equal(with_noise(inputs, torch.zeros(4, FRAMES), torch.zeros(2 * FRAMES, BINS), rng()), inputs)
+
+
+def test_backgrounds_of_others_come_without_their_calls() -> None:
+    inputs, labels = chunks(64, 40.0)
+    quiet = torch.zeros_like(inputs), torch.zeros_like(labels)
+    out = with_other_backgrounds(torch.cat((inputs, quiet[0])), torch.cat((labels, quiet[1])), rng())
+    assert out[64:].abs().max() < 1e-5
+    assert out[:64, CALL, 10].mean() < 4.0  # over two backgrounds
+
+
+@pytest.mark.parametrize("change", ["noise", "other"])
+def test_the_range_of_network_input_is_kept(change: str) -> None:
+    inputs = LOWEST + (HIGHEST - LOWEST) * torch.rand(16, FRAMES, BINS, generator=rng())
+    labels = torch.zeros(16, FRAMES)
+    labels[:, CALL] = 1
+    noise = LOWEST + (HIGHEST - LOWEST) * torch.rand(2 * FRAMES, BINS, generator=rng(1))
+    out = (
+        with_noise(inputs, labels, noise, rng()) if change == "noise" else with_other_backgrounds(inputs, labels, rng())
+    )
+    assert out.shape == inputs.shape
+    assert LOWEST <= out.min() < out.max() <= HIGHEST
+    assert not torch.equal(out, inputs)
