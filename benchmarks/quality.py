@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 FINCHES = HERE.parents[1] / "shared" / "corpora" / "zebra_finch"
@@ -23,7 +24,7 @@ MEASURES = {
     "mean_dstart_ms": "|onset| ms", "mean_dend_ms": "|offset| ms",
 }  # fmt: skip
 
-OURS = "dense"
+OURS, NOT_VARIED = "dense", "dense_no_augmentation"
 BOUNDS = {"usual": "at 0.5", "one": "best of all", "each": "best for each recording"}
 
 sys.path.insert(0, str(HERE))
@@ -79,21 +80,36 @@ def main() -> None:
         print(f"\n{corpus}, {len(options.seeds)} seeds: mean ± half the range\n")
         print(as_markdown(tables[corpus]))
         (options.out / "quality.json").write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
-    if options.variants is None or OURS in options.variants:
-        for corpus in tables:
-            workspaces = [options.out.resolve() / f"{corpus}_seed{seed}" for seed in options.seeds]
+    found: dict[str, dict[str, dict[str, dict[float, list[float]]]]] = {}
+    for corpus in tables:
+        workspaces = [options.out.resolve() / f"{corpus}_seed{seed}" for seed in options.seeds]
+        chosen = variants_of(corpus, options.variants)
+        if OURS in chosen:
             print_headroom(corpus, workspaces)
-            print_worse(corpus, workspaces)
+        for model in (name for name in (OURS, NOT_VARIED) if name in chosen):
+            found.setdefault(corpus, {})[model] = print_worse(corpus, workspaces, model)
+            (options.out / "worse.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def settings_of(corpus: str) -> dict[str, Any]:
+    """Return the settings of a corpus; every made-up species has the same."""
+    file = "quality_species.json" if corpus in SPECIES else f"quality_{corpus}.json"
+    settings: dict[str, Any] = json.loads((HERE / file).read_text(encoding="utf-8"))
+    return settings
+
+
+def variants_of(corpus: str, wanted: list[str] | None) -> dict[str, Any]:
+    """Return the training variants of a corpus that are wanted; None: all."""
+    variants = settings_of(corpus)["train_variants"]["variants"]
+    return {name: variant for name, variant in variants.items() if wanted is None or name in wanted}
 
 
 def run_one(out: Path, corpus: str, seed: int, variants: list[str] | None) -> dict[str, dict[str, float]]:
     """Run one corpus with one seed; return run and layer → measures."""
-    file = "quality_species.json" if corpus in SPECIES else f"quality_{corpus}.json"
-    settings = json.loads((HERE / file).read_text(encoding="utf-8"))
-    chosen = settings["train_variants"]["variants"]
-    chosen = {name: {**chosen[name], "seed": seed} for name in chosen if variants is None or name in variants}
+    settings = settings_of(corpus)
+    chosen = {name: {**variant, "seed": seed} for name, variant in variants_of(corpus, variants).items()}
     if not chosen:
-        sys.exit(f"quality: {file} has none of the variants {', '.join(variants or ())}")
+        sys.exit(f"quality: {corpus} has none of the variants {', '.join(variants or ())}")
     settings["train_variants"]["variants"] = chosen
     run = QualityRun(out / f"{corpus}_seed{seed}", settings)
     if corpus == "paddock":
@@ -124,15 +140,19 @@ def print_headroom(corpus: str, workspaces: list[Path]) -> None:
     print(f"{corpus}: {OURS}, tuned decoder, F1@0.4 by threshold (picked by the truth, no result): {found}")
 
 
-def print_worse(corpus: str, workspaces: list[Path]) -> None:
-    """Say what our detector finds in worse copies of the benchmark's recordings."""
-    rows = [worse(workspace, OURS) for workspace in workspaces]
-    print(f"\n{corpus}: {OURS}, tuned decoder, F1@0.4 in worse copies of the recordings\n")
-    print("| copies with | " + " | ".join(f"at {threshold:g}" for threshold in WORSE_AT) + " |")
+def print_worse(corpus: str, workspaces: list[Path], model: str) -> dict[str, dict[float, list[float]]]:
+    """Say what a model finds in worse copies of the benchmark's recordings; return mean and half the range."""
+    rows = [worse(workspace, model) for workspace in workspaces]
+    table = {
+        condition: {threshold: summarised([row[condition][threshold] for row in rows]) for threshold in WORSE_AT}
+        for condition in rows[0]
+    }
+    print(f"\n{corpus}: {model}, tuned decoder, F1@0.4 in worse copies of the recordings (spread: of networks)\n")
+    print("| worse by | " + " | ".join(f"at {threshold:g}" for threshold in WORSE_AT) + " |")
     print("|---|" + "---|" * len(WORSE_AT))
-    for condition in rows[0]:
-        found = [summarised([row[condition][threshold] for row in rows]) for threshold in WORSE_AT]
-        print(f"| {condition} | " + " | ".join(f"{mean:.3f} ± {spread:.3f}" for mean, spread in found) + " |")
+    for condition, cells in table.items():
+        print(f"| {condition} | " + " | ".join(f"{mean:.3f} ± {spread:.3f}" for mean, spread in cells.values()) + " |")
+    return table
 
 
 def summary(rows: list[dict[str, float]]) -> dict[str, list[float]]:

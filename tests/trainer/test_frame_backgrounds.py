@@ -18,10 +18,10 @@ FRAMES, BINS = 200, 32
 CALL = slice(50, 80)
 
 
-def chunks(n: int, level_db: float) -> tuple[torch.Tensor, torch.Tensor]:
+def chunks(n: int, level_db: float, bin_: int = 10) -> tuple[torch.Tensor, torch.Tensor]:
     """Return quiet chunks, each with a call in one bin at that level, and their labels."""
     inputs, labels = torch.zeros(n, FRAMES, BINS), torch.zeros(n, FRAMES)
-    inputs[:, CALL, 10] = level_db / SCALE_DB
+    inputs[:, CALL, bin_] = level_db / SCALE_DB
     labels[:, CALL] = 1
     return inputs, labels
 
@@ -54,6 +54,37 @@ def test_noise_covers_calls_but_leaves_them_to_be_seen() -> None:
     assert left_db[noisy].max() > 35
     # Measured over the noise, the background is where it was.
     assert out[:, :40].abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("bin_", [0, BINS - 1])
+def test_noise_is_tilted_to_either_side(bin_: int) -> None:
+    inputs, labels = chunks(400, 40.0, bin_)
+    inputs[:, 150, :] = 6.0 * 40 / 60  # 40 dB in every bin, in no call
+    out = SCALE_DB * with_noise(inputs, labels, torch.zeros(2 * FRAMES, BINS), rng())[:, 150]
+    noisy = out[:, BINS // 2] < 35
+    difference = (out[:, 0] - out[:, -1])[noisy]
+    assert difference.min() < -15
+    assert difference.max() > 15
+    assert difference.abs().max() <= 20.1
+    assert difference.mean().abs() < 3
+
+
+def test_the_median_frame_of_a_chunks_calls_sets_how_far_noise_rises() -> None:
+    inputs, labels = chunks(400, 40.0)
+    inputs[:, 100:110, 10] = 1.5  # a shorter and fainter one
+    labels[:, 100:110] = 1
+    out = SCALE_DB * with_noise(inputs, labels, torch.zeros(2 * FRAMES, BINS), rng())
+    assert out[:, CALL, 10].min() < FAINTEST_DB + 3
+    assert out[:, 105, 10].min() < 1
+
+
+def test_noise_is_cut_anywhere() -> None:
+    inputs, labels = chunks(400, 40.0)
+    ramp = torch.linspace(0, 2, 2 * FRAMES)[:, None].expand(-1, BINS)
+    out = with_noise(inputs, labels, ramp, rng())
+    started = out[:, 0, BINS // 2]  # at most what the ramp holds at the cut
+    assert started.max() > 0.8
+    assert torch.quantile(started, 0.3) < 0.3
 
 
 def test_calls_that_are_faint_already_are_left_alone() -> None:

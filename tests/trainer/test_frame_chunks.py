@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from hum_shared.audio import write_wav
+from hum_shared.config.training import TrainingCfg
 from hum_shared.errors import InputError, MachineError
 from hum_shared.files import sha256_file
 from hum_shared.model.background import HIGHEST, LOWEST
 from hum_shared.model.front_end import DataOpts, bin_frequencies
 from hum_trainer.frame_chunks import EDGE_WEIGHT, ChunkMaker, Chunks, Spectrograms, draw_chunks
+from hum_trainer.front_end_options import data_opts
 from hum_trainer.labelled_recordings import LabelledRecording, Stretch
 
 HOP_S = 0.01
@@ -65,6 +67,18 @@ def test_variation_draws_from_its_generator_alone_and_keeps_the_range() -> None:
     assert one[0].max() <= HIGHEST
 
 
+def test_calls_that_a_chunk_does_not_show_say_nothing_about_noise() -> None:
+    """A call outside the stretch is labelled but not shown: noise rises by the one that is."""
+    rows = torch.zeros(1000, 8).half()
+    rows[100:150] = 4.0
+    beside = Stretch(recording(), 1.4, 3.0)  # of the first call 0.1 s, less than of the one outside
+    shown = ChunkMaker([beside], {"a.wav": rows}, HOP_S, 400, torch.linspace(100, 3000, 8), torch.zeros(800, 8))
+    inputs, labels, weights = shown.batch(Chunks(np.zeros(64, np.int64), np.full(64, 2.7)), torch.Generator())
+    assert torch.all(labels[:, 330:340].max() == 1)
+    assert torch.all(weights[:, 330:] == 0)
+    assert torch.quantile(inputs.amax(dim=(1, 2)), 0.3) < 3.5
+
+
 def test_half_of_the_chunks_hold_a_call_and_negatives_are_drawn() -> None:
     stretches = [Stretch(recording(), 0.0, 10.0), Stretch(recording("b.wav"), 0.0, 1000.0)]
     chunks = draw_chunks(stretches, 4000, 1.0, np.random.default_rng(0), [(1, 700.0, 700.5)])
@@ -76,6 +90,23 @@ def test_half_of_the_chunks_hold_a_call_and_negatives_are_drawn() -> None:
     assert 0.2 < hard.mean() < 0.3
     again = draw_chunks(stretches, 4000, 1.0, np.random.default_rng(0), [(1, 700.0, 700.5)])
     assert np.array_equal(chunks.centre_s, again.centre_s)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "normalisation", "lowest_db"),
+    [
+        ("frames", "background", -150),
+        ("windows", "background", -150),
+        ("windows", "level", -100),
+        ("windows", "min_max", -100),
+    ],
+)
+def test_quiet_recordings_are_measured_over_their_background(recipe: str, normalisation: str, lowest_db: float) -> None:
+    values = {"sr": 8000, "n_fft": 256, "hop_length": 80, "fmin": 100, "fmax": 3000, "sequence_len": 100}
+    cfg = TrainingCfg(
+        recipe=recipe, normalisation=normalisation, corpus_index="c", model_dir="m", checkpoint_dir="k", **values
+    )
+    assert data_opts(cfg).min_level_db == lowest_db
 
 
 def test_spectrograms_are_kept_on_disk_and_a_broken_one_is_named(tmp_path: Path) -> None:

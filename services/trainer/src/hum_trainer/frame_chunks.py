@@ -173,7 +173,7 @@ class ChunkMaker:
         if self.noise is not None:
             inputs = shift_pitch(inputs, self.hz, ratios(n, PITCH, rng))
             inputs = with_other_backgrounds(inputs, labels, rng)
-            inputs = with_noise(inputs, labels, self.noise, rng)
+            inputs = with_noise(inputs, labels * (weights > 0), self.noise, rng)
             inputs = mask(inputs, rng)
         return inputs, labels, weights
 

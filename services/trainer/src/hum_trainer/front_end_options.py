@@ -5,9 +5,9 @@ from __future__ import annotations
 from hum_shared.config.training import TrainingCfg
 from hum_shared.model.front_end import DataOpts
 
-LOWEST_DB = -120.0
-"""Floor of levels that are measured over the background. The originals' −100 dB is the noise of 16 bit; recorders
-with 24 bit or floating point put a quiet place below that, where calls over the floor would look faint."""
+ORIGINAL_LOWEST_DB, LOWEST_DB = -100.0, -150.0
+"""Floor of levels that are measured over the background. At the originals' −100 dB a quiet place recorded with 24 bit
+or floating point would lie below the floor, and calls over it look fainter than they are."""
 
 
 def data_opts(cfg: TrainingCfg) -> DataOpts:
@@ -31,5 +31,5 @@ def data_opts(cfg: TrainingCfg) -> DataOpts:
         training_window="audio" if windows else None,
         normalisation="background" if background else None,
         background_s=cfg.background_s if background else None,
-        **({"min_level_db": LOWEST_DB} if background else {}),
+        min_level_db=LOWEST_DB if background else ORIGINAL_LOWEST_DB,
     )
