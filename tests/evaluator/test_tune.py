@@ -12,10 +12,11 @@ from hum_evaluator.truth import read_truth
 from hum_evaluator.tune import f1_of, tune
 from hum_evaluator.tune_data import Material, best_temperature, collect_material
 from hum_evaluator.tune_search import _f1_of_cuts, _neighbourhood, tune_decoder
-from hum_evaluator.tune_trials import BIN, LARGEST, grid, trials
+from hum_evaluator.tune_trials import BIN, LARGEST, _shifts, grid, trials
 from hum_shared.config.cfg import write_cfg
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.decoders import DecoderSettings, Windows, decode
+from hum_shared.decoders.candidates import Candidates
 from hum_shared.errors import CfgError, InputError, Stopped
 from hum_shared.index import PredictionIndex, RecordingInfo, read_index
 from hum_shared.intervals import as_intervals
@@ -139,6 +140,29 @@ def test_edges_that_come_late_are_shifted_back(tmp_path):
     error_s = np.median(detections[j] - material.calls[i], axis=0)
     assert len(i) > 10
     np.testing.assert_allclose(error_s, 0, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("late_s", "ends_late_s", "expected"),
+    [
+        ((0.10, 0.04, 0.08), (0.0, 0.0, 0.0), (-0.04, 0.0)),  # all late: what they share
+        ((-0.06, -0.10, -0.08), (0.03, 0.05, 0.07), (0.06, -0.03)),
+        ((0.10, -0.04, 0.08), (0.02, 0.02, -0.02), (0.0, 0.0)),  # the tapes disagree: nothing
+    ],
+)
+def test_edges_are_shifted_by_what_all_tapes_share(late_s, ends_late_s, expected):
+    calls = as_intervals([(at_s, at_s + 0.5) for at_s in range(1, 31)])
+    fold = np.repeat([0, 1, 2], 10)
+    late = np.column_stack((np.take(late_s, fold), np.take(ends_late_s, fold)))
+    found = Candidates(*(calls + late).T, np.ones(30), np.ones(30), np.ones(30))
+    material = Material((), (), 1, np.zeros(1), calls, fold, np.zeros(1, dtype=np.int64), 3)
+    np.testing.assert_allclose(_shifts(material, found), expected, atol=1e-9)
+
+
+def test_without_any_match_edges_are_not_shifted():
+    material = Material((), (), 1, np.zeros(1), as_intervals([(1, 2)]), np.zeros(1, int), np.zeros(1, int), 1)
+    none = Candidates(*np.empty((5, 0)))
+    assert _shifts(material, none) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("decoder", ["hysteresis", "peak", "change"])

@@ -76,8 +76,8 @@ def tune_decoder(decoder: DecoderName, material: Material, temperature: float) -
 
     The objective of a setting is the mean of F1 at `IOUS`, over the cuts around the one it takes; among settings,
     the mean over a setting and its neighbours on the grid decides, so that the middle of a plateau wins over a
-    spike; of those that are as good as the best one the plainest is taken. Starts and ends are shifted by the
-    median signed error of matched pairs.
+    spike; of those that are as good as the best one the plainest is taken. Starts and ends are shifted by that
+    part of their signed errors which all folds share.
 
     Parameters
     ----------

@@ -114,7 +114,7 @@ def _endings(
     decoder: DecoderName,
 ) -> Iterator[Trial]:
     """Yield the trials that differ in the shortest duration and in what evidence is made of."""
-    shifts = _shifts(material.calls, found)
+    shifts = _shifts(material, found)
     shifted = moved(found, *shifts)
     spans = np.column_stack((shifted.start_s, shifted.end_s))
     i, j, iou = iou_pairs(material.calls, spans)
@@ -138,15 +138,25 @@ def _endings(
         yield Trial(values, shifts, predicted, met)
 
 
-def _shifts(calls: Intervals, found: Candidates) -> tuple[float, float]:
-    """Return what to add to starts and ends: the median signed errors of pairs with an IoU of at least 0.3."""
-    spans = np.column_stack((found.start_s, found.end_s))
+def _shifts(material: Material, found: Candidates) -> tuple[float, float]:
+    """Return what to add to starts and ends: that part of the signed errors which all folds share.
+
+    A fold's error is the median over pairs with an IoU of at least 0.3. What one tape needs and another does not is no
+    property of the network: of errors of one sign the smallest is taken, of errors of both signs none.
+    """
+    calls, spans = material.calls, np.column_stack((found.start_s, found.end_s))
     i, j, iou = iou_pairs(calls, spans)
     near = iou >= IOUS[0]
     i, j = best_pairs(len(calls), len(spans), i[near], j[near], iou[near])
-    if len(i) == 0:
+    errors, fold = calls[i] - spans[j], material.call_fold[i]
+    medians = np.array([np.median(errors[fold == one], axis=0) for one in np.unique(fold)]).reshape(-1, 2)
+    if len(medians) == 0:
         return 0.0, 0.0
-    onset, offset = np.median(calls[i] - spans[j], axis=0)
+    onset, offset = np.where(
+        np.all(medians > 0, axis=0),
+        medians.min(axis=0),
+        np.where(np.all(medians < 0, axis=0), medians.max(axis=0), 0.0),
+    )
     return round(float(onset), 6), round(float(offset), 6)
 
 

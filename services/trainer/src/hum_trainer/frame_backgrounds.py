@@ -21,7 +21,7 @@ MIXED = 0.5
 """Share of the chunks that get another chunk's background on top."""
 NOISY = 0.8
 """Share of the chunks in which noise rises."""
-FAINTEST_DB = 6.0
+FAINTEST_DB = 10.0
 """What is left of calls: their loudest bin over the background. Of a hundred bins of noise the loudest is near 8 dB."""
 TILT_DB = 10.0
 """By how much the noise rises more, or less, at either end of the frequency axis."""
