@@ -46,7 +46,7 @@ def test_noise_covers_calls_but_leaves_them_to_be_seen() -> None:
     out = with_noise(inputs, labels, noise, rng())
     left_db = SCALE_DB * out[:, CALL, 10].mean(dim=1)
     noisy = left_db < 39.99
-    assert 0.7 < noisy.float().mean() < 0.9
+    assert 0.4 < noisy.float().mean() < 0.6
     assert torch.allclose(out[~noisy], inputs[~noisy], atol=0.01)
     # A call a third of the way up the axis meets up to a third of the tilt.
     assert left_db.min() > FAINTEST_DB - 10 / 3 - 0.1

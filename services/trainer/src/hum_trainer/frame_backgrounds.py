@@ -19,7 +19,7 @@ from hum_trainer.augmentation import uniform
 SNR_DB = (0.0, 20.0)
 MIXED = 0.5
 """Share of the chunks that get another chunk's background on top."""
-NOISY = 0.8
+NOISY = 0.5
 """Share of the chunks in which noise rises."""
 FAINTEST_DB = 10.0
 """What is left of calls: their loudest bin over the background. Of a hundred bins of noise the loudest is near 8 dB."""
