@@ -7,7 +7,8 @@ import soundfile
 from hum_shared.errors import InputError
 from hum_shared.index import CorpusIndex
 from hum_shared.names import canonical_clip
-from hum_trainer.indexing import busy_on_tapes, index_corpus, not_indexed
+from hum_trainer.index_lookup import busy_on_tapes, not_indexed
+from hum_trainer.indexing import index_corpus
 from hum_trainer.renaming import plan_renames, rename
 from support.corpora import make_corpus
 

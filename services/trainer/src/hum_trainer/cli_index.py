@@ -36,7 +36,7 @@ def read_or_make_index(corpus_root: Path, out: Path, *, write: bool) -> CorpusIn
     """Return the index in `out`, else the corpus's own, else a new one (kept in `out` with `write`)."""
     from hum_shared.index import CorpusIndex, read_index, write_index
     from hum_trainer.corpus import INDEX_FILE
-    from hum_trainer.indexing import not_indexed
+    from hum_trainer.index_lookup import not_indexed
 
     for path in (out / INDEX_FILE, corpus_root / INDEX_FILE):
         if path.exists():

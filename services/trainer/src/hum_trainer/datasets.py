@@ -14,7 +14,7 @@ from hum_shared.provenance import collect
 from hum_trainer import __version__
 from hum_trainer.cutting import cut
 from hum_trainer.dataset_checks import OverlapCheck, check_overlaps, part_counts, shared_tapes, tape_counts
-from hum_trainer.indexing import busy_on_tapes
+from hum_trainer.index_lookup import busy_on_tapes
 from hum_trainer.planning import NOISE, DatasetPlan, PlannedClip, plan_dataset
 from hum_trainer.splits import PARTS
 from hum_trainer.swapping import replaced_folder

@@ -11,7 +11,6 @@ from statistics import fmean
 from hum_shared import names
 from hum_shared.errors import InputError
 from hum_shared.index import CorpusEntry, CorpusIndex, CorpusMeta, Counts, Distribution, RecordingInfo
-from hum_shared.intervals import Intervals, as_intervals
 from hum_shared.provenance import collect
 from hum_trainer.corpus import (
     LABELLED,
@@ -191,27 +190,6 @@ def assemble(
     return CorpusIndex(meta=meta, distribution=distribution, entries=entries), problems
 
 
-def busy_on_tapes(index: CorpusIndex) -> dict[str, Intervals]:
-    """Return for each tape where hums are (tape time), also those that are not entries because of a problem."""
-    pairs: dict[str, list[tuple[float, float]]] = {}
-    for entry in index.entries:
-        pairs.setdefault(entry.tape, []).append((entry.raw_start_s, entry.raw_end_s))
-    for problem in _problems(index):
-        if problem.tape is not None and problem.raw_start_s is not None and problem.raw_end_s is not None:
-            pairs.setdefault(problem.tape, []).append((problem.raw_start_s, problem.raw_end_s))
-    return {tape: as_intervals(found) for tape, found in pairs.items()}
-
-
-def not_indexed(root: Path, index: CorpusIndex) -> list[str]:
-    """Return the cut-out hums in `root` that the index does not know: it is older than they are."""
-    segmented = find_folders(root).segmented
-    if segmented is None or all(entry.hum_path is None for entry in index.entries):
-        return []
-    known = {entry.hum_path for entry in index.entries} | {problem.file for problem in _problems(index)}
-    found = (path.relative_to(root).as_posix() for path in audio_files(segmented))
-    return [path for path in found if path not in known]
-
-
 def _check(hum: LabelledHum, clip: Recording | None, twin: str | None, namesake: str | None) -> list[Problem]:
     """Return what is wrong with a hum; `namesake`: the clip whose name differs from its clip's in the suffix only."""
     said = clip.name if clip else names.parse_recording(hum.clip)
@@ -237,10 +215,6 @@ def _check(hum: LabelledHum, clip: Recording | None, twin: str | None, namesake:
         message = f"its file is {hum.file_dur_s:.3f} s long, its times say {said_s:.3f} s"
         found.append(problem("length", message, left_out=False))
     return found
-
-
-def _problems(index: CorpusIndex) -> list[Problem]:
-    return [Problem(**found) for found in (index.meta.model_extra or {}).get("problems", [])]
 
 
 def _recordings_with_tables(folders: CorpusFolders) -> list[Path]:

@@ -13,7 +13,8 @@ from hum_shared import names
 from hum_shared.config.variants import DatasetStrategy
 from hum_shared.errors import InputError
 from hum_shared.index import CorpusEntry, CorpusIndex
-from hum_trainer.indexing import UNKNOWN_QUALITY, busy_on_tapes
+from hum_trainer.index_lookup import busy_on_tapes
+from hum_trainer.indexing import UNKNOWN_QUALITY
 from hum_trainer.noise import NoiseRequest, mine, wanted_per_hum
 from hum_trainer.splits import Part, split
 
