@@ -18,9 +18,8 @@ from hum_shared.model.front_end import DataOpts, FrontEnd
 from hum_shared.model.network import Network, build_network
 from hum_trainer.batches import HIGHEST_PITCH_SOURCE, BatchMaker, shuffled
 from hum_trainer.clips import Clip
-from hum_trainer.one_row import use_one_row_convs
-from hum_trainer.run_state import memory_format
 from hum_trainer.spectrograms import build_store, n_frames
+from hum_trainer.tap_convs import use_tap_convs
 
 OPTS = DataOpts(sr=48000, n_fft=2048, hop_length=1024, n_freq_bins=128, fmin=0, fmax=4000, min_max_norm=True)
 WINDOW = 19200
@@ -52,7 +51,8 @@ def run() -> list[dict[str, object]]:
         ):
             my_network, network = (None, None) if max_pool is None else (_network(max_pool), _network(max_pool))
             if my_network is not None:
-                use_one_row_convs(my_network, frames, OPTS.input_bins)
+                use_tap_convs(my_network, frames, OPTS.input_bins, CPU)
+                my_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             ours = theirs = 0.0
             for _ in range(ROUNDS):
                 ours = max(ours, N_CLIPS / _ours(maker, my_network, precision))
@@ -75,8 +75,7 @@ def make_clips(folder: Path) -> list[Clip]:
 
 def _network(max_pool: int) -> Network:
     torch.manual_seed(0)
-    network = build_network(resnet_size=18, max_pool=max_pool, conv_kernel_size=7, num_classes=2)
-    return network.to(memory_format=memory_format(CPU))  # type: ignore[call-overload,no-any-return]
+    return build_network(resnet_size=18, max_pool=max_pool, conv_kernel_size=7, num_classes=2)
 
 
 def _ours(maker: BatchMaker, network: Network | None, precision: str) -> float:

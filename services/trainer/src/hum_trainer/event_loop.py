@@ -18,7 +18,7 @@ from hum_shared.stopping import StopRequest
 from hum_trainer.averaging import AveragedNetwork
 from hum_trainer.checkpoint import save_checkpoint
 from hum_trainer.event_measures import EventOutcome
-from hum_trainer.one_row import fitting_optimizer_state
+from hum_trainer.tap_convs import fitting_optimizer_state, plain_optimizer_state
 
 Negative = tuple[int, float, float]
 """A hard negative: index of the training stretch, start and end in seconds of the recording."""
@@ -156,7 +156,7 @@ class EventTrainer:
                 "network": self.network.state_dict(),
                 "averaged": self.averaged.network.state_dict(),
                 "averaged_steps": self.averaged.steps,
-                "optimizer": self.optimizer.state_dict(),
+                "optimizer": plain_optimizer_state(self.optimizer.state_dict(), self.network),
                 "scheduler": self.scheduler.state_dict(),
                 **{name: getattr(self, name) for name in _STATE},
             },

@@ -21,8 +21,7 @@ from hum_shared.stopping import StopRequest
 from hum_trainer.batches import BatchMaker, in_order, shuffled
 from hum_trainer.checkpoint import save_checkpoint
 from hum_trainer.measures import Outcome
-from hum_trainer.one_row import fitting_optimizer_state
-from hum_trainer.run_state import memory_format
+from hum_trainer.tap_convs import fitting_optimizer_state, plain_optimizer_state
 
 _EVALUATION_BATCH = 256
 
@@ -67,8 +66,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.network.to(self.device)
-        layout = memory_format(self.device)
-        self.network.to(memory_format=layout)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         self.optimizer = torch.optim.Adam(
             self.network.parameters(),
             lr=self.cfg.lr * self.cfg.batch_size,
@@ -140,7 +138,7 @@ class Trainer:
             {
                 "settings_sha256": self.settings_sha256,
                 "network": self.network.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
+                "optimizer": plain_optimizer_state(self.optimizer.state_dict(), self.network),
                 "scheduler": self.scheduler.state_dict(),
                 "rng": self.rng.get_state(),
                 **{name: getattr(self, name) for name in _STATE},

@@ -29,7 +29,6 @@ from hum_trainer.front_end_options import data_opts
 from hum_trainer.loop import Trainer
 from hum_trainer.measures import Outcome
 from hum_trainer.memory import free_memory, require_room
-from hum_trainer.one_row import use_one_row_convs, with_plain_convs
 from hum_trainer.run_state import (
     PACKAGES,
     RunFolders,
@@ -40,6 +39,7 @@ from hum_trainer.run_state import (
 )
 from hum_trainer.spectrograms import SpectrogramStore, build_store, n_frames, stored_bytes
 from hum_trainer.summaries import Summaries
+from hum_trainer.tap_convs import use_tap_convs, with_plain_convs
 from hum_trainer.training_log import TrainingLog
 
 _FREE_TO_CHANGE = frozenset(
@@ -179,7 +179,7 @@ def _prepare(
         conv_kernel_size=cfg.conv_kernel_size,
         num_classes=cfg.num_classes,
     )
-    use_one_row_convs(network, frames, opts.input_bins)
+    use_tap_convs(network, frames, opts.input_bins, device)
     trainer = Trainer(
         cfg=cfg,
         network=network,

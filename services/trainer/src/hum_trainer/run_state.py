@@ -87,15 +87,6 @@ def device_and_precision(cfg: TrainingCfg) -> tuple[torch.device, str]:
     return device, precision
 
 
-def memory_format(device: torch.device) -> torch.memory_format:
-    """Return the order of a ResNet's weights in memory with which it trains fastest.
-
-    Channels last is what GPUs want; CPUs gain little from it in the convolutions, and lose more in the fused
-    optimiser, which copies such weights: "The epoch" in benchmarks/README.md.
-    """
-    return torch.contiguous_format if device.type == "cpu" else torch.channels_last
-
-
 def usable_checkpoint(path: Path, cfg: TrainingCfg, settings_sha256: str) -> dict[str, Any] | None:
     """Return the state to go on from; None when there is none, or it belongs to other settings or data."""
     if cfg.start_from_scratch or not path.exists():

@@ -17,7 +17,7 @@ from hum_shared.model.model_parts import LoadedModel
 from hum_shared.model.network import Network
 from hum_shared.model.scoring import WindowScorer, score_recording
 from hum_trainer.corpus_task import CLASSES
-from hum_trainer.one_row import with_plain_convs
+from hum_trainer.tap_convs import with_plain_convs
 
 _BLOCK_S = 60.0
 

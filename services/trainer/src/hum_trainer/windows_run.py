@@ -35,10 +35,10 @@ from hum_trainer.event_summaries import EventSummaries
 from hum_trainer.front_end_options import data_opts
 from hum_trainer.labelled_recordings import LabelledRecording, Stretch
 from hum_trainer.memory import free_memory, require_room
-from hum_trainer.one_row import use_one_row_convs, with_plain_convs
 from hum_trainer.out_of_tape import UnseenScores, has_out_of_tape, window_scores, write_out_of_tape
 from hum_trainer.recording_audio import AudioOf
-from hum_trainer.run_state import PACKAGES, device_and_precision, is_complete, memory_format, usable_checkpoint
+from hum_trainer.run_state import PACKAGES, device_and_precision, is_complete, usable_checkpoint
+from hum_trainer.tap_convs import use_tap_convs, with_plain_convs
 from hum_trainer.training_log import TrainingLog
 from hum_trainer.window_inputs import (
     AudioWindowCutter,
@@ -180,9 +180,8 @@ def _trainer(
     network = build_network(
         resnet_size=cfg.resnet, max_pool=cfg.max_pool, conv_kernel_size=cfg.conv_kernel_size, num_classes=len(CLASSES)
     )
-    use_one_row_convs(network, cutter.frames, opts.input_bins)
-    layout = memory_format(device)
-    network.to(memory_format=layout)  # type: ignore[call-overload]  # missing in torch's stubs
+    use_tap_convs(network, cutter.frames, opts.input_bins, device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
 
     def scorer(network: nn.Module) -> StretchScorer:
         assert isinstance(network, Network)
