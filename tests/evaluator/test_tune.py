@@ -11,8 +11,8 @@ from hum_evaluator.tracks import Prediction, find_sources, read_prediction
 from hum_evaluator.truth import read_truth
 from hum_evaluator.tune import f1_of, tune
 from hum_evaluator.tune_data import Material, best_temperature, collect_material
-from hum_evaluator.tune_search import _f1_of_cuts, _neighbourhood, tune_decoder
-from hum_evaluator.tune_trials import BIN, LARGEST, _shifts, grid, trials
+from hum_evaluator.tune_search import _f1_of_cuts, _neighbourhood, _plateau, tune_decoder
+from hum_evaluator.tune_trials import BIN, IOUS, LARGEST, N_BINS, Trial, _shifts, grid, trials
 from hum_shared.config.cfg import write_cfg
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.decoders import DecoderSettings, Windows, decode
@@ -388,3 +388,18 @@ def test_a_neighbourhood_stays_within_its_values(values, reach):
     found = _neighbourhood(np.array(values), reach)
     assert min(values) - 1e-12 <= found.min()
     assert found.max() <= max(values) + 1e-12
+
+
+@pytest.mark.parametrize(("n_alarms", "alarms_at", "lowest", "highest"), [
+    (4, 5.5, -1, 1),  # keeping these few out would leave the calls 0.5: the plain cut is taken
+    (60, 0.5, 1, 3),  # these are many, and there is room
+])  # fmt: skip
+def test_false_alarms_are_kept_out_where_that_leaves_calls_room(n_alarms, alarms_at, lowest, highest):
+    predicted, met = np.zeros((1, N_BINS), dtype=np.int64), np.zeros((len(IOUS), 1, N_BINS), dtype=np.int64)
+    calls = np.round((np.linspace(6, 7, 100) + LARGEST) / BIN).astype(int)
+    np.add.at(predicted[0], calls, 1)
+    np.add.at(met, (slice(None), 0, calls), 1)
+    for odds, n in ((-2.0, 1), (alarms_at, n_alarms)):
+        predicted[0, round((odds + LARGEST) / BIN)] += n
+    plateau = _plateau(Trial({}, (0.0, 0.0), predicted, met), np.array([100]), np.array([True]))
+    assert lowest <= plateau.cut <= highest

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from hum_evaluator.tune_data import Material
 from hum_evaluator.tune_trials import BIN, IOUS, LARGEST, N_BINS, Axes, Counts, Trial, grid, met_spans, trials
@@ -19,7 +20,8 @@ from hum_shared.decoders.union import union
 
 _PLAIN = {"edge_level": 3, "step_s": 1, "merge_drop": 2}  # which value needs no reason; of the others the first
 _EQUAL = 0.003  # of two settings whose mean F1 differs by less, the plainer one is taken
-_CUT_REACH = 5  # bins to either side that a cut's objective is averaged over
+_SPREAD = 1.5  # log-odds by which the scores of another tape may well lie higher or lower; standard deviation
+_NEAR = 5  # bins to either side of the best cut in which the highest F1 is looked for
 _FLAT = 0.01  # loss of F1 that still belongs to the plateau
 _REACH = float(np.log(0.7 / 0.3))  # log-odds from 0.5 to 0.7: between 0.3 and 0.7 results should hardly change
 
@@ -74,9 +76,10 @@ class Tuned:
 def tune_decoder(decoder: DecoderName, material: Material, temperature: float) -> Tuned:
     """Return the best settings of a decoder other than `union`.
 
-    The objective of a setting is the mean of F1 at `IOUS`, over the cuts around the one it takes; among settings,
-    the mean over a setting and its neighbours on the grid decides, so that the middle of a plateau wins over a
-    spike; of those that are as good as the best one the plainest is taken. Starts and ends are shifted by that
+    The objective of a setting is the mean of F1 at `IOUS`, expected on tapes whose scores lie higher or lower than
+    these by `_SPREAD`: rather some false alarms than a cut that keeps them out and leaves the calls no room. Among
+    settings, the mean over a setting and its neighbours on the grid decides, so that the middle of a plateau wins
+    over a spike; of those that are as good as the best one the plainest is taken. Starts and ends are shifted by that
     part of their signed errors which all folds share.
 
     Parameters
@@ -181,9 +184,9 @@ def _choose(tried: Sequence[Trial], plainness: Floats, true: Counts, folds: NDAr
 
 
 def _objective(trial: Trial, true: Counts, folds: NDArray[np.bool_]) -> float:
-    """Return the mean F1 over the cuts around the one that would be taken."""
-    smooth, row = _cut(_f1_of_cuts(trial, true, folds), trial.predicted[folds].sum(axis=0))[:2]
-    return float(smooth[row])
+    """Return the expected F1 at the cut that would be taken."""
+    expected, row = _cut(_f1_of_cuts(trial, true, folds), trial.predicted[folds].sum(axis=0))[:2]
+    return float(expected[row])
 
 
 def _f1_of_cuts(trial: Trial, true: Counts, folds: NDArray[np.bool_]) -> Floats:
@@ -202,15 +205,15 @@ def _plateau(trial: Trial, true: Counts, folds: NDArray[np.bool_]) -> Plateau:
 
 
 def _cut(f1: Floats, predicted: Counts) -> tuple[Floats, int, int, int]:
-    """Return the mean F1 around each cut, the cut to take, and the ends of the flat stretch it lies in.
+    """Return the expected F1 of each cut, the cut to take, and the ends of the flat stretch it lies in.
 
     The cut nearest to a probability of one half is taken: where the scores of these tapes allow many cuts, those
     of others, which are rarely surer, are best met by the plain one. It keeps `_REACH` from the ends.
     """
     mean = f1.mean(axis=0)
-    smooth = _neighbourhood(mean, _CUT_REACH)
-    top = int(np.argmax(smooth))
-    good = mean >= mean[max(top - _CUT_REACH, 0) : top + _CUT_REACH + 1].max() - _FLAT
+    expected = gaussian_filter1d(mean, _SPREAD / BIN, mode="nearest")
+    top = int(np.argmax(expected))
+    good = mean >= mean[max(top - _NEAR, 0) : top + _NEAR + 1].max() - _FLAT
     low = high = top if good[top] else int(np.argmax(mean))
     while low > 0 and good[low - 1]:
         low -= 1
@@ -222,7 +225,7 @@ def _cut(f1: Floats, predicted: Counts) -> tuple[Floats, int, int, int]:
         low, high = np.clip((low, high), seen[0], seen[-1]).tolist()
     margin = min(round(_REACH / BIN), (high - low) // 2)
     row = int(np.clip(round(LARGEST / BIN), low + margin, high - margin))
-    return smooth, row, low, high
+    return expected, row, low, high
 
 
 def _left_out(tried: Sequence[Trial], plainness: Floats, true: Counts) -> tuple[float, ...]:
