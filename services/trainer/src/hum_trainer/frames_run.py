@@ -40,7 +40,7 @@ from hum_trainer.out_of_tape import frame_scores, has_out_of_tape, write_out_of_
 from hum_trainer.run_state import PACKAGES, RunFolders, is_complete, usable_checkpoint
 from hum_trainer.training_log import TrainingLog
 
-CHANNELS, WIDTH = (8, 16, 32, 48), 64
+CHANNELS, WIDTH = (8, 16, 32, 32), 64
 FEWEST_CHUNKS, CALLS_PER_CHUNK = 256, 2
 """Chunks per epoch where the cfg says nothing: one for every two calls of the corpus, at least this many."""
 
