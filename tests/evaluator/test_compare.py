@@ -360,3 +360,18 @@ def test_the_filters_own_tapes_are_compared_too(tmp_path):
     assert found.certificates["m", "postrf"].missing == (
         "forest.skops: no card, so the filter's training tapes are unknown",
     )
+
+
+def test_a_run_tells_what_its_decoder_was_tuned_on_wherever_that_file_lies(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    write_run(tmp_path, [prediction(1, CLIP, 1.0, 2.0)], [recording(CLIP, TAPE)], variant="a clean one")
+    tuned_on = {"tapes": [{"tape": TAPE, "recordings": [{"name": CLIP, "sha256": "c" * 64}]}]}
+    path = tmp_path / "runs/m/tuned by hand/evaluation/index.json"
+    path.parent.mkdir(parents=True)
+    meta = {"recordings": [recording(CLIP, TAPE)], "tuned_on": tuned_on}
+    path.write_text(json.dumps({"meta": meta, "entries": [prediction(1, CLIP, 1.0, 2.0)]}), encoding="utf-8")
+    found = compared(tmp_path)
+    assert found.warnings == [f"m: leakage: 1 benchmark tape in tuning (tuned): {TAPE}"]
+    assert found.certificates["m", "evaluation"].overlaps[0].source == "tuning"
+    with pytest.raises(InputError, match="leakage"):
+        compared(tmp_path, strict=True)

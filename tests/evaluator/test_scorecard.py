@@ -63,9 +63,21 @@ def entry(**values):
 def test_the_last_layer_that_judged_a_selection_ranks_it():
     everything = {"rf_prob": 0.1, "confidence": 0.2, "score_max": 0.3, "cnn_logit_mean": 4.0}
     for name, value in everything.items():
-        assert confidence_of(entry(**everything)) == value
+        assert confidence_of(entry(**everything)) == pytest.approx(value, abs=1e-6)
         everything = {**everything, name: None}
     assert np.isnan(confidence_of(entry()))
+
+
+def test_where_the_filter_lets_everything_pass_the_decoders_confidence_ranks():
+    calls, detections = [(10, 12), (30, 32)], [(10, 12), (20, 22), (30, 32), (50, 52)]
+    decoder = [0.9, 0.4, 0.8, 0.3]
+    filtered = [confidence_of(entry(rf_prob=1.0, confidence=value)) for value in decoder]
+    columns = ("average_precision", "fa_per_hour_r80", "psds")
+    before, after = (more_columns([tape(calls, detections, scores)], 0.4, "optimal") for scores in (decoder, filtered))
+    assert [after[name] for name in columns] == [before[name] for name in columns]
+    assert before["average_precision"] == 1.0
+    surer = confidence_of(entry(rf_prob=0.6, confidence=0.0)), confidence_of(entry(rf_prob=0.59, confidence=1.0))
+    assert surer[0] > surer[1]
 
 
 def test_a_pair_counts_in_the_minute_in_which_the_call_starts():

@@ -5,11 +5,13 @@ import pytest
 import torch
 from torch import nn
 
+from hum_shared.config.training import TrainingCfg
 from hum_shared.decoders import Windows
 from hum_shared.intervals import as_intervals
+from hum_shared.stopping import StopRequest
 from hum_trainer.averaging import AveragedNetwork
-from hum_trainer.event_loop import one_cycle
-from hum_trainer.event_measures import ScoredStretch, event_outcome, mean_loss
+from hum_trainer.event_loop import EventTrainer, one_cycle
+from hum_trainer.event_measures import EventOutcome, ScoredStretch, event_outcome, mean_loss
 
 
 def _scored(levels, calls, step_s=0.1):
@@ -79,3 +81,68 @@ def test_the_learning_rate_rises_once_and_falls_to_nothing(steps):
     assert rates[0] == pytest.approx(0.04)
     assert all(0 <= rate <= 1 for rate in rates)
     assert steps == 1 or rates[-1] == pytest.approx(0, abs=1e-9)
+
+
+def _trainer(tmp_path, outcomes, mined=(), **settings):
+    """A trainer of a tiny network whose evaluations and false alarms are given."""
+    values = {"model_dir": "m", "checkpoint_dir": "c", "recipe": "frames", "corpus_index": "i", "epochs_per_eval": 1}
+    cfg = TrainingCfg.model_validate({**values, "hard_negative_rounds": 0, "ema_decay": 0, **settings})
+    remaining = iter(outcomes)
+    seen = []
+
+    def loss(network, epoch, batch, rng):
+        seen.append((epoch, batch, list(trainer.negatives)))
+        return network(torch.randn(4, 2, generator=rng)).square().mean(), 4
+
+    trainer = EventTrainer(
+        cfg=cfg,
+        network=nn.Linear(2, 1),
+        device=torch.device("cpu"),
+        batches_per_epoch=2,
+        loss=loss,
+        evaluate=lambda _: next(remaining),
+        mine=lambda _: mined,
+        checkpoint=tmp_path / "checkpoint.pk",
+        settings_sha256="s",
+    )
+    return trainer, seen
+
+
+def _outcome(f1, loss):
+    return EventOutcome(loss=loss, f1=f1, precision=f1, recall=f1, threshold=0.5, edge_level=0.5)
+
+
+def _fit(trainer):
+    trainer.fit(StopRequest(), lambda *_: None, lambda *_: None, lambda *_: None)
+
+
+def test_the_best_network_is_chosen_by_event_f1_and_among_equals_by_loss(tmp_path):
+    outcomes = [_outcome(0.7, 0.1), _outcome(0.9, 0.5), _outcome(0.9, 0.4), _outcome(0.8, 0.05), _outcome(0.9, 0.45)]
+    trainer, _ = _trainer(tmp_path, outcomes, max_train_epochs=5)
+    _fit(trainer)
+    assert (trainer.best_epoch, trainer.best_f1, trainer.best_loss) == (3, 0.9, 0.4)
+    assert [row["val_f1"] for row in trainer.history] == [0.7, 0.9, 0.9, 0.8, 0.9]
+    last = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    best = trainer.use_best().state_dict()
+    assert not torch.equal(best["weight"], last["weight"])
+
+
+def test_training_stops_when_event_f1_no_longer_rises_however_the_loss_falls(tmp_path):
+    outcomes = [_outcome(0.7, 1.0), _outcome(0.8, 0.9), *(_outcome(0.8, 0.8 - 0.1 * k) for k in range(8))]
+    trainer, _ = _trainer(tmp_path, outcomes, max_train_epochs=10, early_stopping_patience_epochs=3)
+    _fit(trainer)
+    assert (trainer.epoch, trainer.improved_epoch, trainer.best_epoch) == (5, 2, 5)
+    assert trainer.finished
+
+
+def test_false_alarms_are_negatives_from_the_next_epoch_on_and_patience_counts_anew(tmp_path):
+    outcomes = [_outcome(0.8, 1.0)] * 8
+    mined = [(0, 1.0, 2.0), (1, 3.5, 3.9)]
+    trainer, seen = _trainer(
+        tmp_path, outcomes, mined, max_train_epochs=8, hard_negative_rounds=1, early_stopping_patience_epochs=2
+    )
+    assert trainer.mining_epochs == (4,)
+    _fit(trainer)
+    assert [negatives for epoch, _, negatives in seen if epoch < 4] == [[]] * 8
+    assert [negatives for epoch, _, negatives in seen if epoch >= 4] == [mined] * 4
+    assert trainer.epoch == 6  # two epochs behind the round

@@ -154,6 +154,7 @@ class PredictionMeta(_Record):
     generated_at: str | None = None
     n_preds: int | None = None
     recordings: list[RecordingInfo] | None = None
+    tuned_on: dict[str, Any] | None = Field(None, description="what the decoder file says that it was tuned on")
     provenance: dict[str, Any] | None = None
 
 

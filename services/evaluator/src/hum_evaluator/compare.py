@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from hum_evaluator.bootstrap import Counts, by_tape, drawn
-from hum_evaluator.leakage import Certificate, certify, source_of_forest, sources_of_model
+from hum_evaluator.leakage import Certificate, certify, source_of_forest, source_of_tuning, sources_of_model
 from hum_evaluator.metrics import (
     Row,
     outcome,
@@ -242,10 +242,10 @@ def _add_run(
 def _certify(
     found: Comparison, index: PredictionIndex, model: str, layer: str, truth: GroundTruth, workspace: Workspace
 ) -> None:
-    """Add the certificate of a model's layer, once, and its leaks as warnings."""
-    if (model, layer) in found.certificates:
-        return
+    """Add the certificate of a run to that of its model's layer, and its leaks as warnings."""
     sources, missing = sources_of_model(workspace.model_folder(model))
+    if index.meta.tuned_on is not None:  # what this run was decoded with, wherever that file lies
+        sources = [one for one in sources if one.source != "tuning"] + [source_of_tuning(index.meta.tuned_on)]
     forest = (index.meta.model_extra or {}).get("rf_model")
     if layer == "postrf" and isinstance(forest, str):
         more_sources, more_missing = source_of_forest(workspace.resolve(forest))
@@ -254,7 +254,8 @@ def _certify(
     if scored is None:
         scored = [RecordingInfo(name=tape, tape=tape, offset_s=0, dur_s=0) for tape in sorted(truth.tapes)]
     certificate = certify(scored, sources, missing)
-    found.certificates[model, layer] = certificate
+    known = found.certificates.get((model, layer))
+    found.certificates[model, layer] = certificate if known is None else known.with_more(certificate)
     for line in certificate.lines:
         if (warning := f"{model}: {line}") not in found.warnings:
             found.warnings.append(warning)

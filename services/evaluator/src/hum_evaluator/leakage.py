@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,19 @@ class Certificate:
     missing: tuple[str, ...]
     overlaps: tuple[Overlap, ...]
 
+    def with_more(self, other: Certificate) -> Certificate:
+        """Return what is known of the data behind several runs of a model."""
+        return Certificate(
+            *(
+                (*mine, *(one for one in theirs if one not in mine))
+                for mine, theirs in (
+                    (self.sources, other.sources),
+                    (self.missing, other.missing),
+                    (self.overlaps, other.overlaps),
+                )
+            )
+        )
+
     @property
     def lines(self) -> list[str]:
         """The overlaps in words, one line each."""
@@ -98,7 +111,7 @@ def certify(benchmark: Sequence[RecordingInfo], sources: Iterable[Seen], missing
 
 
 def sources_of_model(model_folder: Path) -> tuple[list[Seen], list[str]]:
-    """Return what a model's card and its `decoder.json` say was seen, and what they do not say.
+    """Return what a model's card and the `decoder.json` beside it say was seen, and what they do not say.
 
     Parameters
     ----------
@@ -122,11 +135,15 @@ def sources_of_model(model_folder: Path) -> tuple[list[Seen], list[str]]:
     else:
         missing.append(f"{model_folder.name}: no model card, so its training tapes are unknown")
     if decoder.is_file():
-        tuned = _part(read_json(decoder), "tuned_on")
-        rows = [row for row in tuned.get("tapes", []) if isinstance(row, dict)]
-        recordings = [one for row in rows for one in row.get("recordings", [])]
-        sources.append(Seen("tuning", {"tuned": tuple(str(row.get("tape")) for row in rows)}, _digests(recordings)))
+        sources.append(source_of_tuning(_part(read_json(decoder), "tuned_on")))
     return sources, missing
+
+
+def source_of_tuning(tuned_on: Mapping[str, Any]) -> Seen:
+    """Return what `tuned_on` of a decoder file, or of an index that was made with one, says was seen."""
+    rows = [row for row in tuned_on.get("tapes", []) if isinstance(row, dict)]
+    recordings = [one for row in rows for one in row.get("recordings", [])]
+    return Seen("tuning", {"tuned": tuple(str(row.get("tape")) for row in rows)}, _digests(recordings))
 
 
 def source_of_forest(forest: Path) -> tuple[list[Seen], list[str]]:

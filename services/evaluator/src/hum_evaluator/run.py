@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from hum_evaluator.export import are_there, write_exports
 from hum_evaluator.export.rows import selections_of
 from hum_evaluator.tracks import Prediction, Source, find_sources, read_prediction
 from hum_shared.config.cfg import read_cfg
-from hum_shared.config.decoding import DecoderSettings, read_decoder_file
+from hum_shared.config.decoding import DecoderFile, DecoderSettings, read_decoder_file
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.config.workspace import workspace_of
 from hum_shared.decoders import Selections, decode, noise_between
@@ -93,7 +94,8 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
     scores_dir = workspace.resolve(cfg.scores_dir) if cfg.scores_dir else prediction_dir
     if cfg.scores_dir and not scores_dir.is_dir():
         raise InputError(f"{cfg_file}: scores_dir {scores_dir} does not exist. Run hum-predictor first, or correct it.")
-    settings = _decoder_settings(cfg, workspace, cfg_file)
+    tuned = _decoder_file(cfg, workspace, cfg_file)
+    settings = cfg.decoding(tuned, str(cfg_file))
     settings_sha256 = sha256_json({"decoder": settings.model_dump(), "noise_in_anno": cfg.noise_in_anno})
     run = tables.parent.parent
     index_file, failures_file = tables.parent / "index.json", tables.parent / "failures.json"
@@ -115,7 +117,7 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
         index_file.unlink(missing_ok=True)
         recordings: list[RecordingInfo] = []
         entries: list[PredictionEntry] = []
-        notes = [] if cfg.decoder_file is None else _tuned_on_others(workspace.resolve(cfg.decoder_file), sources)
+        notes = [] if tuned is None else _tuned_on_others(tuned, cfg.decoder_file, sources)
         for source in sources:
             if stop is not None:
                 stop.check("this evaluation has no index yet")
@@ -134,7 +136,8 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
             notes += prediction.notes
             progress.advance(1)
         _remove_stale(tables, recordings)
-        index = _index(settings, settings_sha256, recordings, entries, inputs)
+        tuned_on = None if tuned is None else tuned.tuned_on
+        index = _index(settings, settings_sha256, recordings, entries, inputs, tuned_on)
         write_exports(selections_of(run, "evaluation", index), cfg.exports, tables.parent / "export")
         write_index(index_file, index)
         settle_failures(failures_file, failures, len(failures) + len(recordings))
@@ -201,22 +204,22 @@ def index_entries(prediction: Prediction, found: Selections, pred_path: str, fir
     ]
 
 
-def _decoder_settings(cfg: EvaluationCfg, workspace: Workspace, cfg_file: Path) -> DecoderSettings:
-    """Return the settings that hold, with what the decoder file says where the cfg is silent."""
+def _decoder_file(cfg: EvaluationCfg, workspace: Workspace, cfg_file: Path) -> DecoderFile | None:
+    """Return the decoder file that a cfg names, which says what holds where the cfg is silent."""
     if cfg.decoder_file is None:
-        return cfg.decoding(None, str(cfg_file))
+        return None
     path = workspace.resolve(cfg.decoder_file)
     if not path.is_file():
         raise InputError(
             f"{cfg_file}: decoder_file {path} does not exist. Run hum-evaluator tune (hum-slurm run tune), or remove "
             "the key to decode with the settings that stand in the cfg."
         )
-    return cfg.decoding(read_decoder_file(path), str(cfg_file))
+    return read_decoder_file(path)
 
 
-def _tuned_on_others(decoder_file: Path, sources: Sequence[Source]) -> list[str]:
+def _tuned_on_others(decoder: DecoderFile, decoder_file: str | None, sources: Sequence[Source]) -> list[str]:
     """Return a note where a decoder file was tuned on scores of other models than those that are decoded."""
-    tuned = set(read_decoder_file(decoder_file).tuned_on.get("models") or [])
+    tuned = set(decoder.tuned_on.get("models") or [])
     models = {read_score_meta(source.path).model_sha256 for source in sources if not source.is_log}
     if not tuned or models <= tuned:
         return []
@@ -229,6 +232,7 @@ def _index(
     recordings: Sequence[RecordingInfo],
     entries: Sequence[PredictionEntry],
     inputs: Mapping[str, str],
+    tuned_on: Mapping[str, Any] | None,
 ) -> PredictionIndex:
     provenance = collect(_PACKAGES, cfg_sha256=settings_sha256, inputs=inputs)
     meta = PredictionMeta.model_validate(
@@ -239,6 +243,7 @@ def _index(
             "threshold": settings.threshold,
             "decoder_settings": settings.model_dump(mode="json"),
             "recordings": list(recordings),
+            "tuned_on": tuned_on,
             "provenance": provenance.model_dump(mode="json"),
         }
     )

@@ -16,6 +16,8 @@ from hum_shared.index import PredictionEntry
 from hum_shared.intervals import Intervals
 from hum_shared.matching import Matching, match
 
+_OF_EQUALS = 1e-6  # what the decoder's confidence adds to a filter's probability
+
 
 @dataclass(frozen=True)
 class Tape:
@@ -48,9 +50,12 @@ class Tape:
 def confidence_of(entry: PredictionEntry) -> float:
     """Return what ranks a selection: the filter's probability, else the decoder's confidence, else its score.
 
-    NaN when an index carries none of them.
+    Filters give many selections one probability, one that lets everything pass gives it to all: of these the ones
+    that the decoder is surer of come first. NaN when an index carries nothing of that.
     """
-    for value in (entry.rf_prob, entry.confidence, entry.score_max, entry.cnn_logit_mean):
+    if entry.rf_prob is not None:
+        return entry.rf_prob + _OF_EQUALS * (entry.confidence or 0.0)
+    for value in (entry.confidence, entry.score_max, entry.cnn_logit_mean):
         if value is not None:
             return value
     return float("nan")

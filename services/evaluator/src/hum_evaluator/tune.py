@@ -36,6 +36,8 @@ from hum_shared.stopping import StopRequest
 ALL: tuple[DecoderName, ...] = ("hysteresis", "peak", "change", "union")
 """In the order of preference between decoders that are equally good."""
 
+_SEARCH_VERSION = 2
+"""Raised when the search finds something else in the same scores."""
 _EQUAL = 0.005  # differences in mean F1 below this do not choose a decoder
 _THRESHOLDS = (0.3, 0.5, 0.7)
 _PACKAGES = ("hum-shared", "hum-evaluator", "numpy", "scipy")
@@ -103,7 +105,7 @@ def tune(
             raise InputError(f"{len(failures)} score tracks cannot be read; {name}: {reason}")
         inputs = {source.path.name: sha256_file(source.path) for source in sources}
         inputs["ground truth"] = sha256_file(gt_file)
-        inputs["decoders"] = sha256_json(list(wanted))
+        inputs["decoders"] = sha256_json([_SEARCH_VERSION, *wanted])
         done = _finished(out, inputs)
         if done is not None:
             progress.advance(len(wanted) + 1, f"nothing to do: {out} is up to date")

@@ -199,6 +199,7 @@ def _meta(
         "n_preds": n_entries,
         "n_entries": n_entries,
         "recordings": recordings,
+        "tuned_on": evaluation.tuned_on,
         "rf_model": cfg.rf_model_path,
         "rf_model_sha256": model_sha256,
         "features": "all",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hum_rf_filter import __version__
 from hum_rf_filter.features import FeatureSettings
@@ -32,10 +33,13 @@ class Evaluation:
         Every recording that was scored, by its name without audio suffix; None when the index does not say.
     measures
         (recording, start, end) → what the decoder knows of a selection: `score_max`, `confidence`.
+    tuned_on
+        What the decoder was tuned on, where the index says it.
     """
 
     recordings: Mapping[str, RecordingInfo] | None = None
     measures: Mapping[tuple[str | None, float, float], Mapping[str, float | None]] = field(default_factory=dict)
+    tuned_on: Mapping[str, Any] | None = None
 
     def info(self, stem: str) -> RecordingInfo | None:
         """Return what the index says about a recording."""
@@ -44,7 +48,7 @@ class Evaluation:
     def digest(self) -> str:
         """Return the SHA-256 of what is passed on from here."""
         known = None if self.recordings is None else [one.model_dump() for one in self.recordings.values()]
-        return sha256_json([known, [[*key, dict(found)] for key, found in self.measures.items()]])
+        return sha256_json([known, [[*key, dict(found)] for key, found in self.measures.items()], self.tuned_on])
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ def read_evaluation(path: Path) -> Evaluation:
             }
             for entry in index.entries
         },
+        index.meta.tuned_on,
     )
 
 

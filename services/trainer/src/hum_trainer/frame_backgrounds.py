@@ -7,6 +7,8 @@ anywhere between a call's background and what just leaves the call to be seen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,7 +18,8 @@ from hum_shared.model.front_end import DataOpts
 from hum_shared.model.spectrogram_stream import SpectrogramStream
 from hum_trainer.augmentation import uniform
 
-SNR_DB = (0.0, 20.0)
+BELOW_DB = (0.0, 20.0)
+"""How far another chunk's background lies below the own one."""
 MIXED = 0.5
 """Share of the chunks that get another chunk's background on top."""
 NOISY = 0.5
@@ -42,8 +45,10 @@ def stationary_noise(opts: DataOpts, chunk_frames: int) -> Tensor:
     return rows[edge : len(rows) - edge]
 
 
-def with_other_backgrounds(inputs: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
+def with_other_backgrounds(inputs: Tensor, labels: Tensor, tapes: Sequence[str], rng: torch.Generator) -> Tensor:
     """Add the power of another chunk of the batch, its calls taken out, to some chunks.
+
+    That chunk is of another tape where the batch holds one. A batch of one chunk stays as it is.
 
     Parameters
     ----------
@@ -51,10 +56,17 @@ def with_other_backgrounds(inputs: Tensor, labels: Tensor, rng: torch.Generator)
         Network input, shape (N, T, F).
     labels
         1 inside calls, shape (N, T).
+    tapes
+        Of each chunk.
     """
     n = len(inputs)
-    other = torch.randperm(n, generator=rng)
-    k = 10 ** (-uniform(n, SNR_DB, rng) / 10) * (torch.rand(n, generator=rng) < MIXED)
+    if n == 1:
+        return inputs
+    number = torch.tensor([tapes.index(tape) for tape in tapes])
+    foreign = number[:, None] != number
+    strange = torch.where(foreign.any(dim=1, keepdim=True), foreign, ~torch.eye(n, dtype=torch.bool))
+    other = torch.rand(n, n, generator=rng).masked_fill(~strange, -1).argmax(dim=1)
+    k = 10 ** (-uniform(n, BELOW_DB, rng) / 10) * (torch.rand(n, generator=rng) < MIXED)
     added = torch.where(labels[other].bool()[..., None], torch.zeros(()), inputs[other])
     return _added(inputs, added, k[:, None, None])
 

@@ -172,7 +172,8 @@ class ChunkMaker:
         labels, weights = self._labels(chunks, rate)
         if self.noise is not None:
             inputs = shift_pitch(inputs, self.hz, ratios(n, PITCH, rng))
-            inputs = with_other_backgrounds(inputs, labels, rng)
+            tapes = [self.stretches[index].recording.tape for index in chunks.stretch.tolist()]
+            inputs = with_other_backgrounds(inputs, labels, tapes, rng)
             inputs = with_noise(inputs, labels * (weights > 0), self.noise, rng)
             inputs = mask(inputs, rng)
         return inputs, labels, weights

@@ -27,7 +27,7 @@ from hum_shared.progress import Progress, track
 from hum_shared.recordings import refuse_shared_tracks
 from hum_shared.stopping import StopRequest
 from hum_trainer import mining
-from hum_trainer.augmentation import soft_labels
+from hum_trainer.augmentation import mixup, soft_labels
 from hum_trainer.checkpoint import load_checkpoint
 from hum_trainer.corpus_task import CLASSES, CorpusTask, read_corpus_task
 from hum_trainer.event_loop import EventTrainer
@@ -178,11 +178,12 @@ def _trainer(setup: FrameTask, fold: Fold, number: int, n_chunks: int) -> EventT
             fold.train, cfg.batch_size, setup.chunk_frames * setup.hop_s, draws, [*fed_back, *trainer.negatives]
         )
         inputs, labels, weights = (part.to(device) for part in maker.batch(chunks, rng))
+        targets = soft_labels(labels, cfg.label_smoothing) * weights[..., None]
+        inputs, targets = mixup(inputs, targets, cfg.mixup if cfg.augmentation else 0.0, rng)
         with autocast(device, setup.precision):
             logits = network(inputs)
-        targets = soft_labels(labels, cfg.label_smoothing)
-        losses = -(targets * torch.log_softmax(logits.float(), dim=-1)).sum(dim=-1)
-        return (losses * weights).sum() / weights.sum().clamp(min=1.0), len(chunks)
+        losses = -targets * torch.log_softmax(logits.float(), dim=-1)
+        return losses.sum() / targets.sum().clamp(min=1.0), len(chunks)
 
     trainer = EventTrainer(
         cfg=cfg.with_values(seed=cfg.seed + number),
