@@ -1,8 +1,8 @@
 """How well calls are found: our way of working beside the original recipe, and what each part of it is worth.
 
 Runs the whole pipeline for every corpus and seed by the same commands as the demo, then writes a table: mean and
-spread over seeds. Decoders are tuned and the filter is trained on training tapes alone; no setting is chosen by
-what the benchmark tapes say. Thresholds of the original, which has no rule for choosing one, stand side by side.
+spread over seeds. Decoders are tuned and the filter is trained on training tapes alone; no run looks at the benchmark
+tapes before its table. (People did, when this was written: README.md says how often, and for what.) Thresholds of the original, which has no rule for choosing one, stand side by side.
 The made-up species have no settings of their own: all of them come from the calls.
 """
 

@@ -173,3 +173,15 @@ def test_recordings_that_would_share_a_track_are_refused_before_training(tmp_pat
         run_training(write_cfg(tmp_path / "t", twins))
     assert f"{clip.stem}.flac and " in str(caught.value)
     assert not (tmp_path / "t" / "run").exists()
+
+
+def test_mixup_is_part_of_augmentation(tmp_path: Path, corpus: Path) -> None:
+    brief = {"max_train_epochs": 1, "examples_per_epoch": 16, "hard_negative_rounds": 0}
+    losses = {}
+    for augmentation in ("true", "false"):
+        for alpha in (0, 1):
+            folder = tmp_path / f"{augmentation} {alpha}"
+            run_training(write_cfg(folder, corpus, **brief, augmentation=augmentation, mixup=alpha))
+            losses[augmentation, alpha] = (folder / "run" / "summaries" / "fold0" / "curves.csv").read_text()
+    assert losses["true", 0] != losses["true", 1]
+    assert losses["false", 0] == losses["false", 1]

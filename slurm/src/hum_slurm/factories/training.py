@@ -23,7 +23,14 @@ SHIPPED_VARIANTS = Path(__file__).parents[1] / "variants" / "train_variants.json
 BATCH = "train_models.sbatch"
 CORPUS_INDEX = "corpus_index.json"
 CORPUS_DEFAULTS: dict[str, dict[str, Any]] = {
-    "frames": {"freq_compression": "mel", "batch_size": 16, "lr": 2e-4, "beta1": 0.9, "max_train_epochs": 8},
+    "frames": {
+        "freq_compression": "mel",
+        "batch_size": 16,
+        "lr": 2e-4,
+        "beta1": 0.9,
+        "max_train_epochs": 8,
+        "mixup": 0,
+    },
     "windows": {"batch_size": 32, "lr": 3e-5, "beta1": 0.9},
 }
 """What a variant that names a corpus is trained with where neither it nor the globals say otherwise, by recipe."""
