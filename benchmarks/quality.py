@@ -2,7 +2,8 @@
 
 Runs the whole pipeline for every corpus and seed by the same commands as the demo, then writes a table: mean and
 spread over seeds. Decoders are tuned and the filter is trained on training tapes alone; no run looks at the benchmark
-tapes before its table. (People did, when this was written: README.md says how often, and for what.) Thresholds of the original, which has no rule for choosing one, stand side by side.
+tapes before its table. (People did, when this was written: README.md says how often, and for what.) Thresholds of the
+original, which has no rule for choosing one, stand side by side.
 The made-up species have no settings of their own: all of them come from the calls.
 """
 
