@@ -370,7 +370,12 @@ def test_a_run_tells_what_its_decoder_was_tuned_on_wherever_that_file_lies(tmp_p
     path.parent.mkdir(parents=True)
     meta = {"recordings": [recording(CLIP, TAPE)], "tuned_on": tuned_on}
     path.write_text(json.dumps({"meta": meta, "entries": [prediction(1, CLIP, 1.0, 2.0)]}), encoding="utf-8")
+    card = tmp_path / "TRAINING/runs/models/m/models/model.json"
+    card.parent.mkdir(parents=True)
+    card.write_text(json.dumps({"training_data": {"tapes": {"train": [TAPE + "x"]}}}), encoding="utf-8")
+    (tmp_path / "workspace.toml").touch()
     found = compared(tmp_path)
+    assert found.notes == ["no postrf index, layer left out: m/a clean one, m/tuned by hand"]
     assert found.warnings == [f"m: leakage: 1 benchmark tape in tuning (tuned): {TAPE}"]
     assert found.certificates["m", "evaluation"].overlaps[0].source == "tuning"
     with pytest.raises(InputError, match="leakage"):

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from hum_evaluator.leakage import Seen, certify, source_of_forest, sources_of_model
+from hum_evaluator.leakage import Seen, certify, learnt_in_sample, source_of_forest, sources_of_model
+from hum_shared import names
 from hum_shared.errors import InputError
 from hum_shared.index import RecordingInfo
 
@@ -66,6 +67,23 @@ def test_digests_are_read_however_a_card_lists_them(tmp_path, recordings):
     write(tmp_path / "m/models/model.json", {"training_data": {"tapes": {"train": []}, "recordings": recordings}})
     ((training,), _) = sources_of_model(tmp_path / "m")
     assert training.digests == {"d" * 64: "a.wav"}
+
+
+@pytest.mark.parametrize("source", ["tuning", "filter"])
+def test_what_learnt_from_scores_of_training_tapes_is_named(source):
+    learnt = Seen(source, {"train": (OTHER, TAPE)}, {})
+    trained = {"train": (names.tape_key(TAPE),), "val": (OTHER,)}
+    (line,) = learnt_in_sample([Seen("training", trained, {}), learnt])
+    assert line == f"{source} learnt from scores of tapes that the network was trained on: {names.tape_key(TAPE)}"
+    assert learnt_in_sample([Seen("training", {"train": ("x.wav",), "val": (OTHER, TAPE)}, {}), learnt]) == []
+    assert learnt_in_sample([learnt]) == []
+
+
+def test_an_ensemble_has_scores_of_its_tapes_by_networks_that_have_not_seen_them(tmp_path):
+    card = {"training_data": {"tapes": {"train": [TAPE]}, "networks": [{"val_tapes": [TAPE]}]}}
+    write(tmp_path / "m/models/model.json", card)
+    sources, _ = sources_of_model(tmp_path / "m")
+    assert learnt_in_sample([*sources, Seen("tuning", {"tuned": (TAPE,)}, {})]) == []
 
 
 def test_what_cannot_be_checked_is_named(tmp_path):

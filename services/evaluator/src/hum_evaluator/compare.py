@@ -10,7 +10,14 @@ from typing import Literal
 import numpy as np
 
 from hum_evaluator.bootstrap import Counts, by_tape, drawn
-from hum_evaluator.leakage import Certificate, certify, source_of_forest, source_of_tuning, sources_of_model
+from hum_evaluator.leakage import (
+    Certificate,
+    certify,
+    learnt_in_sample,
+    source_of_forest,
+    source_of_tuning,
+    sources_of_model,
+)
 from hum_evaluator.metrics import (
     Row,
     outcome,
@@ -259,6 +266,9 @@ def _certify(
     for line in certificate.lines:
         if (warning := f"{model}: {line}") not in found.warnings:
             found.warnings.append(warning)
+    for line in learnt_in_sample(sources):
+        if (note := f"{model}: {line}") not in found.notes:
+            found.notes.append(note)
 
 
 def _run_folders(runs_dir: Path) -> list[Path]:

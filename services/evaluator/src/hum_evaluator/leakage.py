@@ -29,11 +29,14 @@ class Seen:
         Tapes by part (train, val, test; or one part), as the file names them.
     digests
         SHA-256 of audio files → name, where the file tells them.
+    scored_unseen
+        It is several networks, and each tape's own scores come from one that has not seen it.
     """
 
     source: str
     tapes: dict[str, tuple[str, ...]]
     digests: dict[str, str]
+    scored_unseen: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,27 @@ def certify(benchmark: Sequence[RecordingInfo], sources: Iterable[Seen], missing
     return Certificate(sources, tuple(missing), tuple(overlaps))
 
 
+def learnt_in_sample(sources: Iterable[Seen]) -> list[str]:
+    """Return which of a run's settings were learnt from scores of tapes that its network was trained on, a line each.
+
+    That leaks nothing of the benchmark, but such scores are surer than those of other tapes.
+    """
+    sources = list(sources)
+    trained = {
+        names.tape_key(tape): tape
+        for seen in sources
+        if seen.source == "training" and not seen.scored_unseen
+        for tape in seen.tapes.get("train", ())
+    }
+    said = []
+    for seen in sources:
+        keys = {names.tape_key(tape) for tapes in seen.tapes.values() for tape in tapes}
+        shared = sorted(trained[key] for key in keys & trained.keys())
+        if shared and seen.source != "training":
+            said.append(f"{seen.source} learnt from scores of tapes that the network was trained on: {_some(shared)}")
+    return said
+
+
 def sources_of_model(model_folder: Path) -> tuple[list[Seen], list[str]]:
     """Return what a model's card and the `decoder.json` beside it say was seen, and what they do not say.
 
@@ -129,7 +153,8 @@ def sources_of_model(model_folder: Path) -> tuple[list[Seen], list[str]]:
         data = _part(read_json(card), "training_data")
         tapes = data.get("tapes")
         if isinstance(tapes, dict):
-            sources.append(Seen("training", _by_part(tapes), _digests(data.get("recordings"))))
+            unseen = isinstance(data.get("networks"), list)
+            sources.append(Seen("training", _by_part(tapes), _digests(data.get("recordings")), unseen))
         else:
             missing.append(f"{model_folder.name}: its card does not name the training tapes")
     else:
