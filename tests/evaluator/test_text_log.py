@@ -143,3 +143,10 @@ def test_a_cut_off_output_layer_is_refused_with_its_line():
 def test_every_window_that_is_written_is_read_exactly(windows):
     log = parse_log(lines(two_class_windows(windows)))
     assert list(zip(log.start_s, log.end_s, log.probs[:, 1], strict=True)) == windows
+
+
+def test_a_log_that_ends_more_than_a_hop_before_its_recording_says_so():
+    whole = parse_log(lines(header() + two_class_windows(WINDOWS)))
+    assert whole.unscored_s == 0
+    cut = parse_log(lines(header() + two_class_windows(WINDOWS[:1])))
+    assert cut.unscored_s == pytest.approx(0.1)

@@ -243,6 +243,30 @@ def test_missing_and_broken_recordings_are_named_and_the_others_done(case: Case)
     assert not (case.run / "postrf" / "failures.json").exists()
 
 
+def test_a_recording_that_failed_was_not_looked_at(case: Case) -> None:
+    gone = RecordingInfo(name="gone.wav", tape="gone.wav", offset_s=0, dur_s=7.5, sha256="ab")
+    here = RecordingInfo(name=CLIP, tape=TAPE, offset_s=100.5, dur_s=19.5, sha256=None)
+    write_index(
+        case.run / "evaluation" / "index.json",
+        PredictionIndex(meta=PredictionMeta(recordings=[gone, here]), entries=[]),
+    )
+    write_table(case.run, "gone.wav", [Selection(0, 1)])
+    with pytest.raises(PartialFailure):
+        run_filter(case.cfg)
+    assert [one["name"] for one in case.index["meta"]["recordings"]] == [CLIP]
+
+
+def test_where_every_recording_fails_nothing_is_changed(case: Case) -> None:
+    run_filter(case.cfg)
+    before = case.files()
+    other = case.workspace / "other audio"
+    other.mkdir()
+    cfg = write_rf_cfg(case.workspace, case.run, case.forest, audio_dir=str(other))
+    with pytest.raises(InputError, match=r"none of 1 recordings can be filtered; nothing was changed. .*no recording"):
+        run_filter(cfg)
+    assert case.files() == before
+
+
 def test_a_recording_that_breaks_while_it_is_read_is_named(case: Case) -> None:
     import soundfile
 
@@ -364,6 +388,8 @@ def test_missing_scores_are_filled_where_that_is_allowed(case: Case, capsys: pyt
 def test_a_broken_score_track_is_a_failure_of_its_recording(case: Case) -> None:
     (case.workspace / "scores").mkdir()
     score_file(case.workspace / "scores", CLIP).write_bytes(b"no track")
+    write_recording(case.workspace / "audio" / "other.wav")
+    write_table(case.run, "other.wav", [Selection(0, 1)])
     with pytest.raises(PartialFailure, match="not a score track"):
         run_filter(write_rf_cfg(case.workspace, case.run, case.forest, scores_dir=str(case.workspace / "scores")))
 

@@ -102,6 +102,9 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
 
     with track("evaluate", f"{run.parent.name}/{run.name}", "recordings", file=progress_file) as progress:
         sources, failures = find_sources(scores_dir, prediction_dir)
+        if failures and not sources:
+            name, reason = min(failures.items())
+            raise InputError(f"none of {len(failures)} score tracks can be read; nothing was changed. {name}: {reason}")
         progress.total = len(sources)
         inputs = {source.path.name: sha256_file(source.path) for source in sources}
         done = (

@@ -27,7 +27,9 @@ _WINDOW = re.compile(
 _CLASS_PROBABILITY = re.compile(rf"\s*([^;]*?)\s*=\s*({_NUMBER})\s*;")
 _FREQUENCIES = re.compile(rf"prediction fmin:\s*({_NUMBER})\s*\[Hz\].*prediction fmax:\s*({_NUMBER})\s*\[Hz\]")
 _SAMPLES = re.compile(r"size of the file\(samples\)\s*=\s*(\d+)")
+_HOP = re.compile(r"size of hop\(samples\)\s*=\s*(\d+)")
 _OUTPUT_LAYER = "output_layer:"
+_TIME_S = 0.005  # times are rounded to milliseconds
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class TextLog:
         Reported times, shape (n,), seconds.
     probs
         Shape (n, classes).
+    unscored_s
+        What lies behind the last window, where that is more than a hop: prediction did not finish; else 0.
     """
 
     recording: str | None
@@ -58,6 +62,7 @@ class TextLog:
     start_s: NDArray[np.float64]
     end_s: NDArray[np.float64]
     probs: NDArray[np.float64]
+    unscored_s: float
 
 
 @dataclass
@@ -95,6 +100,7 @@ def parse_log(lines: Sequence[str]) -> TextLog:
     data_opts: Mapping[str, Any] = {}
     distribution: Any = None
     samples: int | None = None
+    hop: int | None = None
     frequencies: tuple[float, float] | None = None
     windows: list[_Window] = []
     collecting = False
@@ -113,6 +119,8 @@ def parse_log(lines: Sequence[str]) -> TextLog:
             distribution = _literal(message.removeprefix("class distribution:"))
         elif found := _SAMPLES.search(message):
             samples = int(found[1])
+        elif found := _HOP.search(message):
+            hop = int(found[1])
         elif found := _FREQUENCIES.search(message):
             frequencies = float(found[1]), float(found[2])
     if not windows:
@@ -122,15 +130,18 @@ def parse_log(lines: Sequence[str]) -> TextLog:
         frequencies = float(data_opts["fmin"]), float(data_opts["fmax"])
     low_hz, high_hz = frequencies or (None, None)
     rate = data_opts.get("sr")
+    dur_s = samples / float(rate) if samples is not None and rate else windows[-1].end_s
+    left_s = dur_s - windows[-1].end_s
     return TextLog(
         recording=recording_in(lines),
         classes=classes,
         low_hz=low_hz,
         high_hz=high_hz,
-        dur_s=samples / float(rate) if samples is not None and rate else windows[-1].end_s,
+        dur_s=dur_s,
         start_s=np.array([window.start_s for window in windows]),
         end_s=np.array([window.end_s for window in windows]),
         probs=np.array([_probabilities(window, classes) for window in windows]),
+        unscored_s=left_s if hop and rate and left_s > hop / float(rate) + _TIME_S else 0.0,
     )
 
 

@@ -154,6 +154,11 @@ def _from_log(source: Source) -> Prediction:
         notes.append(f"{source.path.name} does not name its recording; {source.recording} is assumed")
     if log.low_hz is None or log.high_hz is None:
         notes.append(f"{source.path.name} does not name the model's fmin and fmax; its table says 0 Hz to 0 Hz")
+    if log.unscored_s:
+        notes.append(
+            f"{source.path.name}: its windows end {log.unscored_s:g} s before the recording does: prediction did not "
+            "finish, or the log was cut off. What is missing counts as searched; predict again"
+        )
     parsed = names.parse_recording(source.recording)
     info = RecordingInfo(
         name=source.recording, tape=parsed.tape, offset_s=parsed.offset_s, dur_s=round(log.dur_s, 6), sha256=None

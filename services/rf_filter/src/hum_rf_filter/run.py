@@ -82,6 +82,9 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
         recordings = RecordingFolder(workspace.resolve(cfg.audio_dir))
         scores_dir = workspace.resolve(cfg.scores_dir) if cfg.scores_dir else None
         sources, failures = find_sources(tables, recordings, evaluation, settings, scores_dir)
+        if failures and not sources:
+            name, reason = min(failures.items())
+            raise InputError(f"none of {len(failures)} recordings can be filtered; nothing was changed. {name}: {reason}")
         progress.total = sum(len(source.rows) for source in sources)
         card = read_card(model, model_sha256)
         threshold = _threshold(cfg, card)
@@ -104,7 +107,7 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
             warn(line)
         entries = _write_filtered(run, filtered, probs, threshold, evaluation)
         run.remove_stale(source.table for source in filtered)
-        meta = _meta(cfg, threshold, model_sha256, evaluation, filtered, len(entries))
+        meta = _meta(cfg, threshold, model_sha256, evaluation, filtered, failures, len(entries))
         meta["inputs_sha256"] = None if failures else inputs_sha256
         inputs = {source.table.name: source.digest for source in filtered}
         meta["provenance"] = collect(_PACKAGES, cfg_sha256=cfg.digest(), inputs=inputs).model_dump(mode="json")
@@ -187,11 +190,12 @@ def _meta(
     model_sha256: str,
     evaluation: Evaluation,
     sources: Sequence[Source],
+    failures: Mapping[str, str],
     n_entries: int,
 ) -> dict[str, Any]:
     recordings: list[RecordingInfo]
-    if evaluation.recordings is not None:
-        recordings = list(evaluation.recordings.values())
+    if evaluation.recordings is not None:  # those that failed were not looked at: their calls are no misses
+        recordings = [info for info in evaluation.recordings.values() if info.name not in failures]
     else:
         recordings = sorted((one.info for one in sources if one.info is not None), key=lambda info: info.name)
     return {
