@@ -200,6 +200,35 @@ def test_a_broken_track_is_named_and_the_others_are_evaluated(tmp_path):
     assert not (run / "evaluation/failures.json").exists()
 
 
+def test_a_track_of_a_recording_that_can_no_longer_be_read_is_not_taken_for_current(tmp_path):
+    run = run_folder(tmp_path)
+    write_track(run / "prediction", CLIP, CALL)
+    write_track(run / "prediction", HOSTILE, CALL)
+    failures = run / "prediction" / "failures.json"
+    failures.write_text(json.dumps({HOSTILE: "truncated: 12 bytes of audio are missing"}), encoding="utf-8")
+    with pytest.raises(PartialFailure, match="1 of 2 recordings failed"):
+        evaluate(a_cfg(tmp_path))
+    index = read_index(run / "evaluation/index.json", PredictionIndex)
+    assert [one.name for one in index.meta.recordings] == [CLIP]
+    assert (
+        "scored in an earlier state; prediction failed since: truncated"
+        in json.loads((run / "evaluation/failures.json").read_text(encoding="utf-8"))[HOSTILE]
+    )
+    failures.unlink()  # predicted again
+    assert evaluate(a_cfg(tmp_path)).n_recordings == 2
+
+
+def test_where_no_track_can_be_read_nothing_is_changed(tmp_path):
+    run = run_folder(tmp_path)
+    track = write_track(run / "prediction", CLIP, CALL)
+    evaluate(a_cfg(tmp_path))
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path != track}
+    track.write_bytes(b"PAR1")
+    with pytest.raises(InputError, match="none of 1 score tracks can be read; nothing was changed"):
+        evaluate(a_cfg(tmp_path))
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path != track} == before
+
+
 def test_a_recording_whose_name_contradicts_itself_fails_alone(tmp_path):
     run = run_folder(tmp_path)
     write_track(run / "prediction", CLIP, CALL)

@@ -1,5 +1,6 @@
 """Whole prediction runs: exact scores, up-to-date checks, broken recordings."""
 
+import contextlib
 import json
 import math
 import os
@@ -302,6 +303,20 @@ def test_failures_are_forgotten_once_mended(tmp_path):
     broken.unlink()
     run_prediction(cfg)
     assert not (tmp_path / "out" / "failures.json").exists()
+
+
+def test_a_whole_run_forgets_what_failed_in_shards(tmp_path):
+    cfg = _workspace(tmp_path)
+    broken = tmp_path / "audio" / "broken.wav"
+    broken.touch()
+    for shard in ("1/2", "2/2"):
+        with contextlib.suppress(PartialFailure):
+            run_prediction(cfg, shard=shard)
+    (file,) = (tmp_path / "out").glob("failures_*of2.json")
+    assert list(json.loads(file.read_text())) == ["broken.wav"]
+    broken.unlink()
+    run_prediction(cfg)
+    assert not list((tmp_path / "out").glob("failures*"))
 
 
 def test_silence_is_scored(tmp_path):

@@ -14,7 +14,7 @@ from hum_evaluator.text_log import parse_log, recording_in
 from hum_shared import names
 from hum_shared.decoders import Windows, noise_index
 from hum_shared.errors import HumError, InputError, TableError
-from hum_shared.files import read_text
+from hum_shared.files import read_json, read_text
 from hum_shared.index import RecordingInfo
 from hum_shared.intervals import Intervals, as_intervals, duration
 from hum_shared.layout import LOG_SUFFIX, SCORE_SUFFIX
@@ -73,7 +73,8 @@ def find_sources(scores_dir: Path, log_dir: Path) -> tuple[list[Source], dict[st
     sources
         One per recording, sorted by recording.
     failures
-        Recording stem → reason, for files that do not say which recording they belong to.
+        Recording or its stem → reason: files that do not say which recording they belong to, and score tracks of
+        recordings that `hum-predictor` has failed to read since.
 
     Raises
     ------
@@ -82,11 +83,17 @@ def find_sources(scores_dir: Path, log_dir: Path) -> tuple[list[Source], dict[st
     """
     failures: dict[str, str] = {}
     sources: list[Source] = []
+    unreadable = _failed_since(scores_dir)
     for path in _listed(scores_dir, SCORE_SUFFIX):
         try:
-            sources.append(Source(path, read_score_meta(path).recording))
+            recording = read_score_meta(path).recording
         except HumError as error:
             failures[path.name.removesuffix(SCORE_SUFFIX)] = str(error)
+            continue
+        if recording in unreadable:
+            failures[recording] = f"scored in an earlier state; prediction failed since: {unreadable[recording]}"
+        else:
+            sources.append(Source(path, recording))
     scored = {source.recording for source in sources}
     for path in _listed(log_dir, LOG_SUFFIX):
         stem = path.name.removesuffix(LOG_SUFFIX)
@@ -106,6 +113,14 @@ def find_sources(scores_dir: Path, log_dir: Path) -> tuple[list[Source], dict[st
         )
     _refuse_shared_stems(sources)
     return sorted(sources, key=lambda source: source.recording), failures
+
+
+def _failed_since(scores_dir: Path) -> dict[str, str]:
+    """Return what `hum-predictor` could not read when it ran last, by recording."""
+    if not scores_dir.is_dir():
+        return {}
+    files = (path for path in sorted(scores_dir.iterdir()) if path.match("failures*.json"))
+    return {str(name): str(reason) for path in files for name, reason in dict(read_json(path)).items()}
 
 
 def read_prediction(source: Source) -> Prediction:

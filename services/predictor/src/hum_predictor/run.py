@@ -91,6 +91,9 @@ def run_prediction(
                 except AudioError as error:
                     failures[path.name] = str(error)
                     warn(str(error))
+        if shard is None:  # it looked at what earlier shards were to look at, too
+            for earlier in job.output_dir.glob("failures_*of*.json"):
+                earlier.unlink()
         _write_failures(job.output_dir / failures_name, failures)
         if failures:
             raise PartialFailure(

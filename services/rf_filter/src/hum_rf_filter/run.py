@@ -84,7 +84,9 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
         sources, failures = find_sources(tables, recordings, evaluation, settings, scores_dir)
         if failures and not sources:
             name, reason = min(failures.items())
-            raise InputError(f"none of {len(failures)} recordings can be filtered; nothing was changed. {name}: {reason}")
+            raise InputError(
+                f"none of {len(failures)} recordings can be filtered; nothing was changed. {name}: {reason}"
+            )
         progress.total = sum(len(source.rows) for source in sources)
         card = read_card(model, model_sha256)
         threshold = _threshold(cfg, card)
