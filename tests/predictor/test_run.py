@@ -26,6 +26,7 @@ from hum_shared.model.network import build_network
 from hum_shared.model.script_file import save_script
 from hum_shared.scores import read_score_track
 from support import stand_in_model
+from support.early_signal import told_to_stop_while_importing
 from support.golden_recordings import hums
 from support.reference_front_end import reference_input
 
@@ -419,3 +420,9 @@ def test_sigterm_ends_with_75_and_the_next_run_completes(tmp_path):
     assert not list((tmp_path / "out").glob("*"))  # perhaps it was not even made
     run_prediction(_write_cfg(tmp_path))
     assert _track(tmp_path).meta.n_rows == 1193
+
+
+def test_a_signal_while_libraries_are_imported_ends_with_75(tmp_path):
+    cfg = _workspace(tmp_path)
+    assert told_to_stop_while_importing("hum_predictor.cli", "torch", "run", str(cfg)) == 75
+    assert not list((tmp_path / "out").glob("*"))

@@ -15,6 +15,7 @@ from hum_shared.index import PredictionEntry, PredictionIndex, PredictionMeta, R
 from hum_shared.layout import score_file, table_file
 from hum_shared.selections import Selection, read_selections
 from hum_shared.stopping import StopRequest
+from support.early_signal import told_to_stop_while_importing
 from support.rf_run import (
     SETTINGS,
     tonal_forest,
@@ -414,3 +415,8 @@ def test_the_cards_calibration_makes_votes_probabilities(case: Case) -> None:
     )
     assert run_filter(case.cfg).n_kept == 2
     assert case.index["entries"][0]["rf_prob"] == pytest.approx(0.5 + 0.1 * votes, abs=1e-6)
+
+
+def test_a_signal_while_libraries_are_imported_ends_with_75(case: Case) -> None:
+    assert told_to_stop_while_importing("hum_rf_filter.__main__", "sklearn", "run", str(case.cfg)) == 75
+    assert not (case.run / "postrf" / "index.json").exists()

@@ -125,3 +125,13 @@ def test_a_misspelt_key_is_named_before_the_one_that_it_leaves_out(
 ) -> None:
     with pytest.raises(CfgError, match=message):
         read_dataset_prep(_file(tmp_path, {"active_strategies": ["a b"], "strategies": {"a b": strategy}}))
+
+
+def test_a_misspelt_key_of_a_benchmark_variant_is_named(tmp_path):
+    path = tmp_path / "v.json"
+    path.write_text('[{"seq_len": 0.4, "hop": 0.05, "treshold": 0.5}]', encoding="utf-8")
+    with pytest.raises(CfgError, match=r"unknown key 'treshold'; did you mean 'threshold'\?"):
+        read_benchmark_variants(path)
+    path.write_text('[{"hop": 0.05, "threshold": 0.5, "decoder": "peak"}]', encoding="utf-8")
+    with pytest.raises(CfgError, match=r"seq_len: Field required"):
+        read_benchmark_variants(path)

@@ -17,6 +17,8 @@ from hum_shared.errors import AudioError, CfgError, InputError, MachineError, St
 from hum_shared.model.model_file import load_model
 from hum_trainer.loop import Trainer
 from hum_trainer.run import run_training
+from hum_trainer.training_log import TrainingLog
+from support.early_signal import told_to_stop_while_importing
 from support.plain_checkpoints import make_plain
 
 CFG = {
@@ -339,3 +341,22 @@ def test_a_damaged_card_is_written_again_from_the_checkpoint(tmp_path, content):
     run_training(cfg)
     after = json.loads(card.read_text())
     assert {**after, "provenance": None} == {**before, "provenance": None}
+
+
+def test_batches_of_one_small_window_are_refused_by_name(tmp_path):
+    with pytest.raises(InputError, match=r"batch_size=1, 12 training clips: .* Use a batch_size of at least 2"):
+        run_training(_workspace(tmp_path, batch_size=1))
+    run_training(_workspace(tmp_path, batch_size=1, sequence_len=200, max_pool=2, max_train_epochs=1))
+
+
+def test_a_full_disk_names_the_log(tmp_path):
+    log = TrainingLog(tmp_path / "logs ü", details=False)
+    (tmp_path / "logs ü" / "train.log").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: .*logs ü/train\.log"):
+        log.say("hello")
+
+
+def test_a_signal_while_libraries_are_imported_ends_with_75(tmp_path):
+    cfg = _workspace(tmp_path)
+    assert told_to_stop_while_importing("hum_trainer.cli", "torch", "run", str(cfg)) == 75
+    assert not (tmp_path / "run" / "models" / "ANIMAL-SPOT.pk").exists()

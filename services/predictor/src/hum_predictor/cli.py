@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from hum_shared.command import dashed_options, run_command
+from hum_shared.stopping import StopRequest
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, add_completion=False)
 
@@ -45,11 +46,12 @@ def run(
 
     Example: hum-predictor run BENCHMARK/cfg/v1_random/len400_hop050_th90/predict.cfg --shard 1/4
     """
-    from hum_predictor.run import run_prediction  # torch takes seconds to import: --help does not wait
+    stop = StopRequest().install()
+    from hum_predictor.run import run_prediction  # torch takes seconds to import: neither --help nor a signal waits
     from hum_shared.status.task import own_status
 
     with own_status(status_port, cfg, progress_file) as kept_in:
-        run_prediction(cfg, shard=shard, device=device.value if device else None, progress_file=kept_in)
+        run_prediction(cfg, shard=shard, device=device.value if device else None, progress_file=kept_in, stop=stop)
 
 
 def main() -> None:

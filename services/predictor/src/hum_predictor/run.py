@@ -52,9 +52,19 @@ class _Job:
 
 
 def run_prediction(
-    cfg_path: Path, *, shard: str | None = None, device: str | None = None, progress_file: Path | None = None
+    cfg_path: Path,
+    *,
+    shard: str | None = None,
+    device: str | None = None,
+    progress_file: Path | None = None,
+    stop: StopRequest | None = None,
 ) -> None:
     """Score the recordings of a predict.cfg; see `hum-predictor run --help`.
+
+    Parameters
+    ----------
+    stop
+        Asked between windows whether to stop; None listens for signals.
 
     Raises
     ------
@@ -67,7 +77,7 @@ def run_prediction(
     Stopped
         On SIGUSR1 or SIGTERM; finished score tracks are kept.
     """
-    stop = StopRequest().install()
+    stop = stop or StopRequest().install()
     cfg = read_cfg(cfg_path, PredictionCfg)
     workspace = workspace_of(cfg_path)
     recordings = find_recordings(workspace.resolve(cfg.input_file), recursive=cfg.recursive)

@@ -38,12 +38,14 @@ def run_command_line(
     status_port: StatusPort = None,
 ) -> None:
     """Filter the selections of a run: postrf/features_py, postrf/annotations, postrf/index.json."""
-    from hum_rf_filter.run import run_filter
-    from hum_shared.status.task import own_status
     from hum_shared.stopping import StopRequest
 
+    stop = StopRequest().install()  # the imports of the filter take a second
+    from hum_rf_filter.run import run_filter
+    from hum_shared.status.task import own_status
+
     with own_status(status_port, cfg, progress_file) as kept_in:
-        done = run_filter(cfg, kept_in, StopRequest().install())
+        done = run_filter(cfg, kept_in, stop)
     if done.up_to_date:
         print(f"nothing to do: {done.index_file} is up to date")
     else:

@@ -125,6 +125,8 @@ def write_forest(path: Path, forest: Classifier) -> None:
 
 
 def _from_skops(content: bytes, path: Path) -> object:
+    if not content:
+        raise ModelError(f"{path}: empty file (0 bytes); copy the forest again")
     skops = _skops()
     try:
         unknown = sorted(set(skops.get_untrusted_types(data=content)) - set(_TRUSTED))

@@ -170,11 +170,14 @@ def run(
 
     Example: hum-trainer run TRAINING/cfg/v1_random/alpaca_server.cfg
     """
+    from hum_shared.stopping import StopRequest
+
+    stop = StopRequest().install()  # torch takes seconds to import
     from hum_shared.status.task import own_status
     from hum_trainer.run import run_training
 
     with own_status(status_port, cfg, progress_file) as kept_in:
-        run_training(cfg, kept_in, device=device)
+        run_training(cfg, kept_in, device=device, stop=stop)
 
 
 @app.command()

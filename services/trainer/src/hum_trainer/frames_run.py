@@ -45,7 +45,9 @@ FEWEST_CHUNKS, CALLS_PER_CHUNK = 256, 2
 """Chunks per epoch where the cfg says nothing: one for every two calls of the corpus, at least this many."""
 
 
-def run_frames(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = None) -> None:
+def run_frames(
+    cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = None, stop: StopRequest | None = None
+) -> None:
     """Train the networks of a cfg with `recipe=frames`; see `hum-trainer run --help`.
 
     Raises
@@ -57,7 +59,7 @@ def run_frames(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = No
     Stopped
         On SIGUSR1 or SIGTERM, with a checkpoint from which the next run goes on exactly.
     """
-    stop = StopRequest().install()
+    stop = stop or StopRequest().install()
     task = read_corpus_task(cfg, cfg_path)
     cfg, folders = task.cfg, task.folders
     refuse_shared_tracks([recording.path for recording in task.recordings])

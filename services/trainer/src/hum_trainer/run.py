@@ -8,18 +8,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from hum_shared import provenance
 from hum_shared.card import ModelCard, write_card
 from hum_shared.command import say
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.training import ClipsCfg, Device, TrainingCfg
+from hum_shared.errors import InputError
 from hum_shared.files import sha256_file, sha256_json
 from hum_shared.model.device import describe
 from hum_shared.model.front_end import FrontEnd
 from hum_shared.model.model_file import save_model
 from hum_shared.model.model_parts import classifier_opts, encoder_opts
-from hum_shared.model.network import build_network
+from hum_shared.model.network import Network, build_network, input_shapes
 from hum_shared.model.script_file import save_script
 from hum_shared.progress import track
 from hum_shared.stopping import StopRequest
@@ -50,8 +52,21 @@ _FREE_TO_CHANGE = frozenset(
 _N_EXAMPLES = 8
 
 
-def run_training(cfg_path: Path, progress_file: Path | None = None, *, device: Device | None = None) -> None:
-    """Train the network of a training cfg; see `hum-trainer run --help`. `device` wins over the cfg's.
+def run_training(
+    cfg_path: Path,
+    progress_file: Path | None = None,
+    *,
+    device: Device | None = None,
+    stop: StopRequest | None = None,
+) -> None:
+    """Train the network of a training cfg; see `hum-trainer run --help`.
+
+    Parameters
+    ----------
+    device
+        Wins over the cfg's.
+    stop
+        Asked between batches whether to stop; None listens for signals.
 
     Raises
     ------
@@ -68,14 +83,14 @@ def run_training(cfg_path: Path, progress_file: Path | None = None, *, device: D
     if cfg.recipe == "windows":
         from hum_trainer.windows_run import run_windows  # each recipe loads only what it needs
 
-        run_windows(cfg, cfg_path, progress_file)
+        run_windows(cfg, cfg_path, progress_file, stop)
         return
     if cfg.recipe == "frames":
         from hum_trainer.frames_run import run_frames
 
-        run_frames(cfg, cfg_path, progress_file)
+        run_frames(cfg, cfg_path, progress_file, stop)
         return
-    stop = StopRequest().install()
+    stop = stop or StopRequest().install()
     folders = run_folders(cfg, cfg_path)
     assert folders.data is not None  # the cfg's rule
     clips = {part: read_part(folders.data, part) for part in PARTS}
@@ -179,6 +194,12 @@ def _prepare(
         conv_kernel_size=cfg.conv_kernel_size,
         num_classes=cfg.num_classes,
     )
+    if min(cfg.batch_size, len(stores["train"].clips)) == 1 and _maps_end_as_points(network, frames, opts.input_bins):
+        raise InputError(
+            f"batch_size={cfg.batch_size}, {len(stores['train'].clips)} training clips: batches of one window leave "
+            f"batch normalisation a single value at sequence_len={cfg.sequence_len}. Use a batch_size of at least 2, "
+            "and as many clips."
+        )
     use_tap_convs(network, frames, opts.input_bins, device)
     trainer = Trainer(
         cfg=cfg,
@@ -193,6 +214,12 @@ def _prepare(
         settings_sha256=settings_sha256,
     )
     return trainer, makers["test"]
+
+
+def _maps_end_as_points(network: Network, rows: int, bins: int) -> bool:
+    shapes = input_shapes(network.encoder, rows, bins).items()
+    norms = (shape for name, shape in shapes if isinstance(network.encoder.get_submodule(name), nn.BatchNorm2d))
+    return any(shape[2] * shape[3] == 1 for shape in norms)
 
 
 def _labels(store: SpectrogramStore, classes: Mapping[str, int]) -> torch.Tensor:

@@ -39,5 +39,9 @@ class TrainingLog:
 
     def _append(self, level: str, message: str) -> None:
         stamp = datetime.now().astimezone().strftime("%H:%M:%S")
-        with self._path.open("a", encoding="utf-8", newline="\n") as log:
-            log.write(f"{stamp}|{level}|{message}\n")
+        try:
+            with self._path.open("a", encoding="utf-8", newline="\n") as log:
+                log.write(f"{stamp}|{level}|{message}\n")
+        except OSError as error:
+            error.filename = str(self._path)  # a full disk names no file
+            raise

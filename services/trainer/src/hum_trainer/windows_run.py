@@ -54,7 +54,9 @@ EXAMPLES_PER_CALL = 4
 FEWEST_EXAMPLES = 256
 
 
-def run_windows(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = None) -> None:
+def run_windows(
+    cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = None, stop: StopRequest | None = None
+) -> None:
     """Train the network of a cfg with `recipe=windows`; see `hum-trainer run --help`.
 
     Raises
@@ -66,7 +68,7 @@ def run_windows(cfg: TrainingCfg, cfg_path: Path, progress_file: Path | None = N
     Stopped
         On SIGUSR1 or SIGTERM, with a checkpoint from which the next run goes on exactly.
     """
-    stop = StopRequest().install()
+    stop = stop or StopRequest().install()
     task = read_corpus_task(cfg, cfg_path)
     cfg, folders = task.cfg, task.folders
     refuse_shared_tracks([recording.path for recording in _unseen_recordings(task)])

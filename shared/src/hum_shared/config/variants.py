@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -133,6 +135,16 @@ class BenchmarkVariant(_Part):
     threshold: float = Field(ge=0, le=1)
     decoder: str = "union"
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9]+$", description="told apart in the tag of other decoders")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_misspelt_key(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            others = [key for key in value if key not in cls.model_fields]
+            for missing in ("seq_len", "hop", "threshold"):
+                if missing not in value and (near := difflib.get_close_matches(missing, others, 1)):
+                    raise ValueError(f"unknown key {near[0]!r}; did you mean {missing!r}?")
+        return value
 
     @property
     def decoder_settings(self) -> dict[str, Any]:
