@@ -380,3 +380,9 @@ def test_a_run_tells_what_its_decoder_was_tuned_on_wherever_that_file_lies(tmp_p
     assert found.certificates["m", "evaluation"].overlaps[0].source == "tuning"
     with pytest.raises(InputError, match="leakage"):
         compared(tmp_path, strict=True)
+
+
+def test_a_missing_ground_truth_says_how_to_write_it(tmp_path):
+    write_run(tmp_path, [])
+    with pytest.raises(InputError, match=r"corpus_index\.json: no such file. Write it with hum-trainer index-corpus"):
+        compared(tmp_path)

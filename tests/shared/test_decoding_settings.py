@@ -89,3 +89,13 @@ def test_a_damaged_decoder_file_is_explained(tmp_path, content, message):
 def test_a_missing_decoder_file_is_bad_input(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_decoder_file(tmp_path / "decoder.json")
+
+
+def test_a_setting_that_union_does_not_know_is_refused_and_not_ignored():
+    assert merged_settings({"decoder": "union", "threshold": 0.3}, None, "eval.cfg").threshold == 0.3
+    with pytest.raises(CfgError, match=r"eval.cfg: min_gap_s, smoothing_s: decoder union knows threshold alone"):
+        merged_settings({"min_gap_s": 1.0, "smoothing_s": 0.1}, None, "eval.cfg")
+    tuned = DecoderFile(best="hysteresis", decoders={"hysteresis": {}, "union": {}}, tuned_on={})
+    assert merged_settings({"min_gap_s": 1.0}, tuned, "eval.cfg").decoder == "hysteresis"
+    with pytest.raises(CfgError, match="min_gap_s: decoder union"):
+        merged_settings({"decoder": "union", "min_gap_s": 1.0}, tuned, "eval.cfg")

@@ -9,7 +9,7 @@ import pytest
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.config.prediction import PredictionCfg
-from hum_shared.errors import InputError
+from hum_shared.errors import CfgError, InputError
 from hum_slurm.context import open_context
 from hum_slurm.factories.benchmark import plan_benchmark
 from hum_slurm.factories.training import plan_training
@@ -183,6 +183,12 @@ def test_a_model_that_fits_no_variant_is_an_error(tmp_path: Path) -> None:
     root = trained(tmp_path / "w")
     with pytest.raises(InputError, match=r"no variant has the window of model v1_a, 400 ms; .* seq_len 0\.4"):
         plan(root, [{**V50, "seq_len": 0.6}])
+
+
+def test_a_setting_without_effect_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    root = trained(tmp_path / "w")
+    with pytest.raises(CfgError, match=r"len400_hop050_th50: min_gap_s: decoder union knows threshold alone"):
+        plan(root, [{**V50, "min_gap_s": 0.1}])
 
 
 def test_two_variants_with_one_tag_are_an_error(tmp_path: Path) -> None:

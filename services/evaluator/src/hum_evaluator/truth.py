@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hum_shared import names
+from hum_shared.errors import InputError
 from hum_shared.index import CorpusEntry, CorpusIndex, PredictionEntry, RecordingInfo, read_index
 from hum_shared.intervals import Intervals, as_intervals, overlapping_pairs
 
@@ -94,6 +95,8 @@ def read_truth(index_file: Path) -> GroundTruth:
     InputError
         When the file cannot be read or is no corpus index.
     """
+    if not index_file.exists():
+        raise InputError(f"{index_file}: no such file. Write it with hum-trainer index-corpus <corpus>.")
     index = read_index(index_file, CorpusIndex)
     calls: dict[str, list[CorpusEntry]] = {}
     for entry in sorted(index.entries, key=lambda entry: (entry.raw_start_s, entry.raw_end_s, entry.uid)):

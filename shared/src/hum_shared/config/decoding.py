@@ -105,14 +105,24 @@ def merged_settings(given: Mapping[str, Any], tuned: DecoderFile | None, source:
     Raises
     ------
     CfgError
-        When the decoder that is asked for was not tuned, or a rule is broken.
+        When the decoder that is asked for was not tuned, a rule is broken, or something is given that does nothing.
     """
     if tuned is None:
-        return validate(DecoderSettings, dict(given), source)
+        return _effective(validate(DecoderSettings, dict(given), source), given, source)
     found = tuned.settings(given.get("decoder"))
     if found is None:
         raise CfgError(
             f"{source}: the decoder file holds no settings of decoder {given['decoder']}, only of "
             f"{', '.join(tuned.decoders)}. Run hum-evaluator tune --decoder all, or take one of these."
         )
-    return validate(DecoderSettings, {**found.model_dump(), **given}, source)
+    return _effective(validate(DecoderSettings, {**found.model_dump(), **given}, source), given, source)
+
+
+def _effective(settings: DecoderSettings, given: Mapping[str, Any], source: Path | str) -> DecoderSettings:
+    idle = given.keys() - {"decoder", "threshold"} if settings.decoder == "union" else ()
+    if idle:
+        raise CfgError(
+            f"{source}: {', '.join(sorted(idle))}: decoder union knows threshold alone. Leave it out, or name another "
+            "decoder."
+        )
+    return settings

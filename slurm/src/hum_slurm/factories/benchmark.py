@@ -206,7 +206,11 @@ def _evaluation_cfg(
         "threshold": variant.threshold,
         "decoder": variant.decoder,
     }
-    return validate(EvaluationCfg, values, f"{path}: {variant.tag}")
+    source = f"{path}: {variant.tag}"
+    cfg = validate(EvaluationCfg, values, source)
+    if cfg.decoder_file is None:
+        cfg.decoding(None, source)  # what would be refused when it is run is refused here
+    return cfg
 
 
 def _track_tasks(
