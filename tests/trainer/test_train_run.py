@@ -18,8 +18,8 @@ from hum_shared.model.model_file import load_model
 from hum_trainer.loop import Trainer
 from hum_trainer.run import run_training
 from hum_trainer.training_log import TrainingLog
+from support.earlier_checkpoints import make_earlier
 from support.early_signal import told_to_stop_while_importing
-from support.plain_checkpoints import make_plain
 
 CFG = {
     "data_dir": "data", "model_dir": "run/models", "checkpoint_dir": "run/checkpoints", "summary_dir": "run/summaries",
@@ -154,11 +154,11 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(tmp_path):
     assert torch.equal(_weights(tmp_path / "whole"), _weights(tmp_path / "halves"))
 
 
-def test_a_run_goes_on_from_a_checkpoint_with_plain_convolutions(tmp_path):
+def test_a_run_goes_on_from_a_checkpoint_of_an_earlier_version(tmp_path):
     for name in ("now", "before"):
         (tmp_path / name).mkdir()
         run_training(_workspace(tmp_path / name, max_train_epochs=2))
-    assert make_plain(tmp_path / "before" / "run" / "checkpoints" / "checkpoint.pt"), "no one-row convolution was used"
+    assert make_earlier(tmp_path / "before" / "run" / "checkpoints" / "checkpoint.pt"), "no map with one row"
     for name in ("now", "before"):
         run_training(_workspace(tmp_path / name))
     assert _curves(tmp_path / "now") == _curves(tmp_path / "before")
