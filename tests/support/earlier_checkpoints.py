@@ -1,4 +1,4 @@
-"""Checkpoints as earlier versions wrote them: moments of convolutions with one row of output held live weights alone."""
+"""Checkpoints as earlier versions wrote them: of convolutions with one row of output they held live moments alone."""
 
 from __future__ import annotations
 
