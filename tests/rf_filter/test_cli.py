@@ -45,8 +45,11 @@ def test_bad_input_ends_with_2_and_one_line(run_cfg: Path, capsys: pytest.Captur
     assert "did you mean 'rf_threshold'" in error
 
 
-def test_partial_failure_ends_with_3(run_cfg: Path) -> None:
+def test_partial_failure_ends_with_3(run_cfg: Path, tmp_path: Path) -> None:
     (run_cfg.parent / "audio" / "a.wav").unlink()
+    assert call("run", run_cfg) == 2, "nothing could be done"
+    write_recording(tmp_path / "audio" / "b.wav", [(1, 2)])
+    write_table(tmp_path / "run $1", "b.wav", [Selection(1, 2, 0, 4000, "target", cnn_logit_mean=1)])
     assert call("run", run_cfg) == 3
 
 
@@ -82,7 +85,7 @@ def test_train_takes_either_features_or_runs(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().err.count("--features") == 3
 
 
-def test_ctrl_c_while_libraries_load_is_one_line(run_cfg: Path) -> None:
+def test_ctrl_c_while_libraries_load_is_one_line_and_nothing_is_begun(run_cfg: Path) -> None:
     code = """
 import signal, sys
 sys.argv = ["hum-rf-filter", "run", sys.argv[1]]
@@ -98,9 +101,10 @@ from hum_rf_filter.__main__ import main
 main()
 """
     done = subprocess.run([sys.executable, "-c", code, run_cfg], capture_output=True, text=True, check=False)
-    assert done.returncode == 130
+    assert done.returncode == 75
     assert done.stderr.count("\n") == 1
-    assert "interrupted" in done.stderr
+    assert "stopped on SIGINT; nothing was begun" in done.stderr
+    assert not list(run_cfg.parent.rglob("postrf"))
 
 
 @pytest.mark.parametrize("command", ["run", "extract", "train"])

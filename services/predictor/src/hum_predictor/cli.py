@@ -50,6 +50,7 @@ def run(
     from hum_predictor.run import run_prediction  # torch takes seconds to import: neither --help nor a signal waits
     from hum_shared.status.task import own_status
 
+    stop.check("nothing was begun")
     with own_status(status_port, cfg, progress_file) as kept_in:
         run_prediction(cfg, shard=shard, device=device.value if device else None, progress_file=kept_in, stop=stop)
 

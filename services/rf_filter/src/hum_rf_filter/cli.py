@@ -44,6 +44,7 @@ def run_command_line(
     from hum_rf_filter.run import run_filter
     from hum_shared.status.task import own_status
 
+    stop.check("nothing was begun")
     with own_status(status_port, cfg, progress_file) as kept_in:
         done = run_filter(cfg, kept_in, stop)
     if done.up_to_date:

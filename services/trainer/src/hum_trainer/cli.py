@@ -176,6 +176,7 @@ def run(
     from hum_shared.status.task import own_status
     from hum_trainer.run import run_training
 
+    stop.check("nothing was begun")
     with own_status(status_port, cfg, progress_file) as kept_in:
         run_training(cfg, kept_in, device=device, stop=stop)
 
