@@ -119,8 +119,14 @@ def _failed_since(scores_dir: Path) -> dict[str, str]:
     """Return what `hum-predictor` could not read when it ran last, by recording."""
     if not scores_dir.is_dir():
         return {}
-    files = (path for path in sorted(scores_dir.iterdir()) if path.match("failures*.json"))
-    return {str(name): str(reason) for path in files for name, reason in dict(read_json(path)).items()}
+    failed: dict[str, str] = {}
+    for path in sorted(scores_dir.iterdir()):
+        if path.match("failures*.json"):
+            found = read_json(path)
+            if not isinstance(found, dict):
+                raise InputError(f"{path}: not what hum-predictor writes (recording: reason). Remove it.")
+            failed |= {str(name): str(reason) for name, reason in found.items()}
+    return failed
 
 
 def read_prediction(source: Source) -> Prediction:

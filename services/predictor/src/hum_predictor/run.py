@@ -101,9 +101,10 @@ def run_prediction(
                 except AudioError as error:
                     failures[path.name] = str(error)
                     warn(str(error))
-        if shard is None:  # it looked at what earlier shards were to look at, too
-            for earlier in job.output_dir.glob("failures_*of*.json"):
-                earlier.unlink()
+        split = "failures.json" if shard is None else f"failures_*of{n_shards}.json"
+        for earlier in job.output_dir.glob("failures*.json"):
+            if not earlier.match(split):  # of a run that parted the recordings otherwise; shards may run side by side
+                earlier.unlink(missing_ok=True)
         _write_failures(job.output_dir / failures_name, failures)
         if failures:
             raise PartialFailure(

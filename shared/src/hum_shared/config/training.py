@@ -115,7 +115,9 @@ class TrainingCfg(ClipsCfg):
     ema_decay: float = Field(
         0.995, ge=0, lt=1, description="share of the averaged weights kept at a step; 0: no average"
     )
-    mixup: float = Field(0.2, ge=0, description="α of the Beta distribution of mixup, with augmentation; 0: none")
+    mixup: float = Field(
+        0.2, ge=0, description="α of the Beta distribution of mixup, with augmentation; 0 (factories, frames): none"
+    )
     hard_negative_rounds: int = Field(
         1, ge=0, description="how often false alarms on the training tapes become negatives within a run"
     )
