@@ -33,7 +33,7 @@ class Species:
     tape_s
         Length of a tape.
     dur_s, gap_s
-        Shortest and longest call, and shortest and mean pause between two.
+        Shortest and longest call, and shortest and mean pause between two. A maker may choose its own durations.
     band_hz
         Where level over background is measured.
     call, distractor
@@ -42,6 +42,9 @@ class Species:
         Of calls in `band_hz`, on tapes to train on and on the benchmark's where these differ.
     reverberant
         Sounds of the benchmark arrive with echoes of a third of a second.
+    sparse
+        The benchmark's tapes are eight times as long, with fifteen times the pauses, and most of what is heard there
+        besides calls is of kinds that no training tape holds.
     """
 
     rate: int
@@ -54,6 +57,7 @@ class Species:
     snr_db: tuple[float, float] = (0.0, 20.0)
     benchmark_snr_db: tuple[float, float] | None = None
     reverberant: bool = False
+    sparse: bool = False
 
 
 def tone(hz: Signal, rate: int) -> Signal:
@@ -220,6 +224,71 @@ def flutter(rng: np.random.Generator, rate: int, dur_s: float, own: float) -> Si
     return np.asarray(rng.standard_normal(t.size) * beats)
 
 
+def repertoire(rng: np.random.Generator, rate: int, dur_s: float, own: float) -> Signal:
+    """One of a monkey's four kinds of call, from clicks of 30 ms to whistles of 2 s; each animal has preferences."""
+    monkey = np.random.default_rng(int(own * 1e6) // 10)
+    kind = rng.choice(4, p=monkey.dirichlet(np.full(4, 1.5)))
+    hz = 7000 * _about(own, rng) ** 0.5
+    if kind == 0:  # a whistle
+        t = _t(rng.uniform(0.5, 2.0), rate)
+        return shaped(tone(hz * 2 ** (rng.uniform(0, 0.15) * t / t[-1]), rate), rate, 0.04)
+    if kind == 1:  # a trill
+        t = _t(rng.uniform(0.2, 0.7), rate)
+        return shaped(tone(hz * (0.9 + 0.07 * np.sin(2 * np.pi * rng.uniform(24, 32) * t)), rate), rate, 0.02)
+    if kind == 2:  # a click-like sweep
+        t = _t(rng.uniform(0.03, 0.06), rate)
+        return shaped(tone(hz * 2 ** (1 - t / t[-1]), rate), rate, 0.006)
+    notes, every = rng.integers(3, 9), round(rng.uniform(0.09, 0.13) * rate)  # notes with pauses, one call
+    t = _t(0.04, rate)
+    note = shaped(tone(hz * (0.9 + 0.5 * t / t[-1]), rate), rate, 0.008)
+    out = np.zeros((notes - 1) * every + note.size)
+    for number in range(notes):
+        out[number * every : number * every + note.size] += note
+    return out
+
+
+def cage(rng: np.random.Generator, rate: int, dur_s: float, own: float) -> Signal:
+    """Knocks, wings, or a voice in the room."""
+    if rng.random() < 0.5:
+        return flutter(rng, rate, dur_s, own)
+    t = _t(rng.uniform(0.2, 1.0), rate)
+    return shaped(stack(rng.uniform(110, 240) * (1 + 0.1 * np.sin(2 * np.pi * 3 * t)), 40, 0.5, rate), rate, 0.05)
+
+
+def ultrasound(rng: np.random.Generator, rate: int, dur_s: float, own: float) -> Signal:
+    """A mouse's ultrasonic syllable: a faint whistle that slides, bends or jumps."""
+    t = _t(dur_s, rate)
+    x = t / t[-1]
+    octaves = rng.uniform(-0.5, 0.5) * x + rng.uniform(-0.25, 0.25) * np.sin(np.pi * x)
+    if rng.random() < 0.4:
+        octaves += rng.choice([-0.4, 0.4]) * (x > rng.uniform(0.25, 0.75))
+    return shaped(tone(65_000 * _about(own, rng) ** 0.5 * 2**octaves, rate), rate, dur_s / 5)
+
+
+def scratch(rng: np.random.Generator, rate: int, dur_s: float, own: float) -> Signal:
+    """Claws on plastic: a few broad clicks."""
+    t = _t(0.1, rate)
+    out = np.zeros(t.size)
+    for at in rng.uniform(0, 0.08, rng.integers(2, 9)):
+        first = int(at * rate)
+        click = rng.standard_normal(t.size) * np.exp(-t / rng.uniform(0.0005, 0.003))
+        out[first:] += click[: t.size - first]
+    return out
+
+
+def moan(rng: np.random.Generator, rate: int, dur_s: float, own: float) -> Signal:
+    """A low call that rises a little and falls."""
+    t = _t(dur_s, rate)
+    f0 = 210 * _about(own, rng) * 2 ** (rng.uniform(0.1, 0.5) * np.sin(np.pi * t / t[-1]) - rng.uniform(0, 0.2))
+    return shaped(stack(f0, 12, 0.9, rate), rate, 0.08)
+
+
+def anything(rng: np.random.Generator, rate: int, dur_s: float, own: float) -> Signal:
+    """A sound of some other species, or of people."""
+    makers = (whistle, twitter, trill, engine, cough, song, shout, grunt, cage, syllable)
+    return makers[rng.integers(len(makers))](rng, rate, dur_s, float(2 ** rng.uniform(-0.5, 0.5)))
+
+
 SPECIES = {
     "whistler": Species(44_100, 120, (0.1, 0.4), (0.15, 2.0), (2000, 6000), whistle, twitter),
     "trilling_frog": Species(22_050, 120, (0.4, 1.2), (0.3, 3.0), (1500, 3500), trill, single_pulse),
@@ -231,6 +300,9 @@ SPECIES = {
     "strangers": Species(
         32_000, 90, (0.03, 0.2), (0.02, 0.4), (500, 8000), syllable, flutter, (5.0, 25.0), (-3.0, 10.0), True
     ),
+    "monkey": Species(48_000, 200, (0.03, 2.0), (0.15, 1.2), (4000, 16_000), repertoire, cage),
+    "mouse": Species(250_000, 40, (0.006, 0.08), (0.02, 0.2), (35_000, 110_000), ultrasound, scratch, (-3.0, 15.0)),
+    "hermit": Species(16_000, 150, (0.3, 1.5), (0.5, 4.0), (150, 3000), moan, cough, sparse=True),
     "chorus": Species(8_000, 150, (0.12, 0.35), (0.04, 0.25), (80, 1500), grunt, knock),
 }
 
@@ -246,7 +318,9 @@ def write_species(out: Path, name: str, *, tapes: int, seed: int, benchmark: boo
 
 
 def _write_tape(out: Path, tape: str, species: Species, rng: np.random.Generator, benchmark: bool) -> None:
-    rate, n = species.rate, round(species.tape_s * species.rate)
+    sparse = benchmark and species.sparse
+    tape_s, gap_s = species.tape_s * (8 if sparse else 1), tuple(x * (15 if sparse else 1) for x in species.gap_s)
+    rate, n = species.rate, round(tape_s * species.rate)
     sos = butter(2, species.band_hz, "bandpass", fs=rate, output="sos")
     sound = _background(rng, rate, n, steep=benchmark)
     level = float(np.sqrt(np.mean(sosfilt(sos, sound) ** 2)))
@@ -261,26 +335,27 @@ def _write_tape(out: Path, tape: str, species: Species, rng: np.random.Generator
             part = np.concatenate((part, np.zeros(echoes.size))) + fftconvolve(part, np.append(0.0, echoes))
         sound[first : first + part.size] += (level * 10 ** (snr_db / 20) / heard * part)[: n - first]
 
-    calls, at_s = [], species.gap_s[1] / 2
+    calls, at_s = [], gap_s[1] / 2
     while True:
         dur_s = float(rng.uniform(*species.dur_s))
-        if at_s + dur_s > species.tape_s - species.gap_s[0]:
-            break
         part = species.call(rng, rate, dur_s, own)
+        if at_s + part.size / rate > tape_s - gap_s[0]:
+            break
         first = round(at_s * 1000) * rate // 1000
         snr_db = float(rng.uniform(*snr_range))
         add(part, first, snr_db)
         calls.append((first / rate, (first + part.size) / rate, snr_db))
-        at_s += dur_s + species.gap_s[0] + rng.exponential(species.gap_s[1] - species.gap_s[0])
-    for _ in range(len(calls) // 2):
-        part = species.distractor(rng, rate, float(rng.uniform(*species.dur_s)), own)
+        at_s += part.size / rate + gap_s[0] + rng.exponential(gap_s[1] - gap_s[0])
+    others = anything if sparse else species.distractor
+    for _ in range(len(calls) * 10 if sparse else len(calls) // 2):
+        part = others(rng, rate, float(rng.uniform(*species.dur_s)), own)
         add(part, int(rng.integers(n - min(n - 1, part.size))), float(rng.uniform(*species.snr_db)))
     sound *= 10 ** (rng.uniform(-30, -6) / 20) / np.abs(sound).max()
     samples = np.round(sound * 32767).astype(np.int16)
-    clip = format_clip(tape, 0.0, species.tape_s)
+    clip = format_clip(tape, 0.0, tape_s)
     for folder, name, start, stop in (
-        ("raw_recordings", tape, 0.0, species.tape_s),
-        ("labelled_recordings", clip, 0.0, species.tape_s),
+        ("raw_recordings", tape, 0.0, tape_s),
+        ("labelled_recordings", clip, 0.0, tape_s),
         *(("segmented", format_hum(HumName(clip, a, b, 1 + int(q > 7) + int(q > 14))), a, b) for a, b, q in calls),
     ):
         (out / folder).mkdir(parents=True, exist_ok=True)

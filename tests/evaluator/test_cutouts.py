@@ -214,3 +214,51 @@ def test_a_stopped_run_goes_on_later(tmp_path):
     with pytest.raises(Stopped):
         cut(tmp_path / "run", "evaluation", tmp_path / "audio", stop=stop)
     assert cut(tmp_path / "run", "evaluation", tmp_path / "audio").n_new == 1
+
+
+def test_a_recording_that_was_replaced_is_cut_again(tmp_path):
+    recording = tmp_path / "audio" / CLIP
+    write_recording(recording)
+    write_index(tmp_path / "run", [selection(CLIP, 0.5, 1.0)])
+    done = cut(tmp_path / "run", "evaluation", tmp_path / "audio")
+    (path,) = done.folder.iterdir()
+    before = path.read_bytes()
+    recording.touch()  # copied again, say: the same bytes
+    assert cut(tmp_path / "run", "evaluation", tmp_path / "audio").n_new == 0
+    soundfile.write(recording, np.zeros(2 * RATE), RATE, subtype="PCM_16")
+    assert cut(tmp_path / "run", "evaluation", tmp_path / "audio").n_new == 1
+    assert path.read_bytes() != before
+    assert cut(tmp_path / "run", "evaluation", tmp_path / "audio").n_new == 0
+
+
+def test_cutouts_of_selections_that_are_no_more_are_removed_and_nothing_else(tmp_path):
+    write_recording(tmp_path / "audio" / CLIP)
+    write_index(tmp_path / "run", [selection(CLIP, 0.5, 1.0), selection(CLIP, 1.2, 1.4)])
+    folder = cut(tmp_path / "run", "evaluation", tmp_path / "audio").folder
+    mine = folder / "387_20201207_cut.wav_900_1800_1ms_2ms.wav"
+    mine.write_bytes(b"a person's own")
+    write_index(tmp_path / "run", [selection(CLIP, 0.5, 1.0)])
+    again = cut(tmp_path / "run", "evaluation", tmp_path / "audio")
+    assert (again.n_new, again.n_kept, again.n_removed) == (0, 1, 1)
+    assert names_in(folder) == sorted([mine.name, "387_20201207_cut.wav_900_1800_500ms_1000ms.wav"])
+    write_index(tmp_path / "run", [])
+    assert cut(tmp_path / "run", "evaluation", tmp_path / "audio").n_removed == 1
+    assert names_in(folder) == [mine.name]
+
+
+def test_a_damaged_record_means_cutting_again(tmp_path):
+    write_recording(tmp_path / "audio" / CLIP)
+    write_index(tmp_path / "run", [selection(CLIP, 0.5, 1.0)])
+    cut(tmp_path / "run", "evaluation", tmp_path / "audio")
+    (tmp_path / "run" / "evaluation" / "cutouts.json").write_text("{", encoding="utf-8")
+    assert cut(tmp_path / "run", "evaluation", tmp_path / "audio").n_new == 1
+
+
+def test_runs_that_share_a_folder_remove_nothing_of_each_other(tmp_path):
+    write_recording(tmp_path / "audio" / CLIP)
+    for number, run in enumerate((tmp_path / "m" / "a", tmp_path / "m" / "b"), start=1):
+        write_index(run, [selection(CLIP, 0.1 * number, 1.0)])
+        cut(run, "evaluation", tmp_path / "audio", tmp_path / "out")
+    write_index(tmp_path / "m" / "a", [])
+    cut(tmp_path / "m" / "a", "evaluation", tmp_path / "audio", tmp_path / "out")
+    assert names_in(tmp_path / "out") == ["387_20201207_cut.wav_900_1800_200ms_1000ms.wav"]

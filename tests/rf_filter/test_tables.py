@@ -64,7 +64,7 @@ def test_columns_stand_in_the_order_of_the_specification() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", 'wave_file,selection\n"a,1\n'])
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", 'wave_file,selection\n"a,1\n', "wave_file,selection\na.wav,S3\n"])
 def test_what_is_no_feature_csv_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "f.csv"
     path.write_text(text)

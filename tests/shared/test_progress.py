@@ -27,7 +27,7 @@ def test_a_task_that_ends_well_is_done(tmp_path: Path) -> None:
         progress.advance(4)
         progress.advance(6, "last")
     state = _read(file)
-    assert (state["stage"], state["task"], state["state"]) == ("predict", "m1", "done")
+    assert (state["stage"], state["task"], state["state"]) == ("predict", "Grün $1", "done")  # as manifests call it
     assert (state["done"], state["total"], state["unit"], state["message"]) == (10, 10, "windows", "last")
     assert state["started"] <= state["updated"]
     assert state["rate"] > 0

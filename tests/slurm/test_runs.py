@@ -47,7 +47,9 @@ def test_evaluation_has_a_row_per_run_and_an_array_per_model(tmp_path: Path) -> 
 
 def test_evaluation_finds_another_tree_by_its_folder(tmp_path: Path) -> None:
     root = tmp_path / "w"
-    plan_evaluation(benchmarked(root, "field"), benchmark_root="BENCHMARK/sets/field/").write()
+    planned = plan_evaluation(benchmarked(root, "field"), benchmark_root="BENCHMARK/sets/field/")
+    planned.write()
+    assert "hum-slurm run evaluate --executor local --set field" in planned.next_steps
     row = read_rows(root / "BENCHMARK/sets/field/jobs/evaluate.manifest.jsonl")[0]
     assert row["task"].startswith("set-field__")
 
@@ -113,6 +115,18 @@ def test_the_filter_reads_the_forests_card_and_the_runs_scores(tmp_path: Path) -
 def test_an_audio_root_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder; name that of the recordings with --audio-root"):
         plan_rf(benchmarked(tmp_path / "w"), audio_root=str(tmp_path / "nowhere"))
+
+
+def test_cutouts_of_both_layers_stay_runnable_side_by_side(tmp_path: Path) -> None:
+    root = tmp_path / HOSTILE
+    context, jobs = benchmarked(root), root / "BENCHMARK/jobs"
+    for layer in ("postrf", "evaluation", "postrf"):
+        plan_cutouts(context, layer=layer).write()
+    rows = read_rows(jobs / "cutouts.manifest.jsonl")
+    digest = hashlib.sha256((jobs / "cutouts.manifest.jsonl").read_bytes()).hexdigest()
+    assert [row["task"].rpartition("__")[2] for row in rows].count("postrf") == len(rows) / 2
+    for layer in ("postrf", "evaluation"):
+        assert digest in (jobs / f"cutouts_{layer}.batch").read_text()
 
 
 def test_cutouts_has_a_row_per_run_and_one_array_named_by_its_layer(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_an_unfilled_placeholder_is_named_with_its_stage() -> None:
 
 def test_an_unfilled_root_is_named() -> None:
     with pytest.raises(CfgError, match=r"roots.data is <storage>"):
-        read_site("gwdg", Path()).filled_roots()
+        read_site("gwdg", Path()).filled_roots(["data"])
 
 
 def test_an_unknown_site_lists_the_shipped_ones() -> None:

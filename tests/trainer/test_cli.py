@@ -124,13 +124,18 @@ def test_prepare_reads_a_config_and_the_older_option_spelling(hum_trainer, tmp_p
     assert len(list((corpus / "dataset_x" / "spectrograms").iterdir())) == 4
 
 
-def test_an_index_older_than_the_corpus_is_warned_about(hum_trainer, corpus):
+def test_an_index_older_than_the_corpus_makes_no_dataset_and_counts_with_a_warning(hum_trainer, corpus):
     hum_trainer("index-corpus", corpus)
     hum = next((corpus / "segmented").glob("*_0_10.wav_*Q2.wav"))
     new = hum.with_name(hum.name.split(".wav_0_10.wav")[0] + ".wav_0_10.wav_9.8_9.9Q2.wav")
     new.write_bytes(hum.read_bytes())
-    _, _, err = hum_trainer("prepare", corpus, "--strategy", "random")
-    assert new.name in err
+    code, _, err = hum_trainer("prepare", corpus, "--strategy", "random")  # it would cut noise out of that hum
+    assert (code, new.name in err) == (2, True)
+    assert not list(corpus.glob("dataset_*"))
+    code, _, err = hum_trainer("count", corpus)
+    assert (code, new.name in err) == (0, True)
+    hum_trainer("index-corpus", corpus)
+    assert hum_trainer("prepare", corpus, "--strategy", "random")[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -159,6 +164,13 @@ def test_count_shows_tapes_clips_qualities_and_datasets(hum_trainer, corpus):
     assert rows["388_20210115_hof_cut.wav_10_20.wav"][2] == "4"
     assert rows["Q2"][1] == "8"
     assert rows["dataset_proportional_by_tape"][3] == "24"
+
+
+def test_hours_of_all_tapes_and_of_all_clips_are_the_same(hum_trainer, corpus):
+    _, out, _ = hum_trainer("count", corpus)
+    hours = [line.split()[1] for line in out.splitlines() if line.startswith("all ")]
+    assert len(hours) == 2
+    assert hours[0] == hours[1]
 
 
 def test_count_of_a_corpus_without_index_writes_nothing(hum_trainer, corpus):

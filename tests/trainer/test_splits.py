@@ -118,3 +118,13 @@ def test_many_tapes_come_close_to_the_shares(sizes, seed):
     counts = Counter(split_by_tape(tapes, rng(seed)))
     for part, share in zip(PARTS, SHARES, strict=True):
         assert abs(counts[part] - share * len(tapes)) <= max(sizes)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES[:-1])
+@pytest.mark.parametrize(("n_target", "n_noise"), [(6, 18), (4, 4), (3, 60), (60, 3), (7, 7)])
+@pytest.mark.parametrize("seed", range(10))
+def test_no_part_lacks_a_class_that_has_three_clips(strategy, n_target, n_noise, seed):
+    clips = [(f"Q{number % 3 + 1}", f"tape{number % 4}") for number in range(n_target)]
+    clips += [("bg", f"tape{number % 4}") for number in range(n_noise)]
+    found = {(label == "bg", part) for (label, _), part in zip(clips, run(strategy, clips, seed), strict=True)}
+    assert found == set(product((False, True), PARTS))

@@ -70,6 +70,18 @@ def test_calls_that_are_heard_nowhere_get_the_whole_band():
     assert (found.fmin, found.fmax, found.sr) == (0, 8000, 16000)
 
 
+def test_frames_fit_the_short_calls_where_kinds_differ_much():
+    def hop_s(short, long):
+        durations_s = np.array([0.03] * short + [0.6] * long)
+        found = propose(CallMeasures(durations_s, np.array([0.5]), (48000,), 6000.0, 10000.0, 8.0))
+        assert found.n_fft / found.sr <= 0.1
+        return found.hop_length / found.sr
+
+    assert hop_s(5, 95) == hop_s(0, 100)  # a few odd ones change nothing
+    assert hop_s(20, 80) <= hop_s(0, 100) / 1.9
+    assert 0.03 / hop_s(20, 80) >= 8
+
+
 def test_one_odd_low_rate_does_not_cost_the_others_their_band():
     measures = CallMeasures(np.array([0.1]), np.empty(0), (8000, *[48000] * 20), 1000.0, 9000.0, 40.0)
     assert propose(measures).sr >= 2 * 9000

@@ -78,7 +78,7 @@ class Progress:
     Parameters
     ----------
     stage, task
-        Name the task; also the file's name.
+        Name the task for people; in the file it has the file's name, which a manifest's tasks are known by.
     unit
         What is counted, for example ``windows`` or ``s of audio``.
     total
@@ -119,7 +119,7 @@ class Progress:
             because its progress cannot be kept.
         """
         if self.file is not None:
-            _write(self.file, self.snapshot("running"))
+            self._write("running")
         keepers = [self._show] if self.file is None else [self._show, self._keep]
         self._threads = [threading.Thread(target=keeper, name="progress", daemon=True) for keeper in keepers]
         for thread in self._threads:
@@ -134,12 +134,12 @@ class Progress:
             thread.join()
         if self.file is not None:
             try:
-                _write(self.file, self.snapshot(state))
+                self._write(state)
             except (OSError, HumError) as error:
                 warn(f"the last progress ({state}) could not be written: {error}")
 
     def snapshot(self, state: TaskState) -> TaskProgress:
-        """Return the present state as it goes into the file."""
+        """Return the present state, with the name that people see."""
         elapsed_s = time.monotonic() - self._start
         done, total = self.done, self.total
         worked = done - self._skipped
@@ -178,11 +178,16 @@ class Progress:
                 continue
             seen, last_write = self._counted(), now
             try:
-                _write(self.file, self.snapshot("running"))
+                self._write("running")
             except (OSError, HumError) as error:
                 if not warned:
                     warn(f"progress cannot be written, the work goes on without: {error}")
                 warned = True
+
+    def _write(self, state: TaskState) -> None:
+        assert self.file is not None
+        kept = self.snapshot(state).model_copy(update={"task": self.file.name.removesuffix(".json")})
+        write_text(self.file, kept.model_dump_json(indent=2) + "\n")
 
     def _counted(self) -> tuple[float, float | None, str]:
         return self.done, self.total, self.message
@@ -204,10 +209,6 @@ def track(stage: str, task: str, unit: str, total: float | None = None, file: Pa
         progress.finish(_state_after(error), reason)
         raise
     progress.finish("done")
-
-
-def _write(file: Path, state: TaskProgress) -> None:
-    write_text(file, state.model_dump_json(indent=2) + "\n")
 
 
 def _state_after(error: BaseException) -> TaskState:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from hum_shared.config.workspace import WorkspaceSettings, format_settings, open_workspace, read_settings
+from hum_shared.config.workspace import WorkspaceSettings, format_settings, open_workspace, read_settings, with_roots
 from hum_shared.errors import InputError
 from hum_shared.layout import Benchmark, Workspace
 from hum_slurm.plan import Plan
@@ -22,11 +22,16 @@ _SET_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 @dataclass(frozen=True)
 class Context:
-    """A workspace, what its `workspace.toml` says and the cluster it is meant for."""
+    """A workspace, what its `workspace.toml` says and the cluster it is meant for.
+
+    `lacking_roots` are roots of the site that an existing `workspace.toml` lacks: services do not read site files, so
+    the next factory adds them there.
+    """
 
     workspace: Workspace
     settings: WorkspaceSettings
     site: Site
+    lacking_roots: tuple[str, ...] = ()
 
     def value(self, path: Path, plan: Plan) -> str:
         """Return `path` as a cfg or manifest value; one that would not survive a move is warned about."""
@@ -59,10 +64,16 @@ class Context:
         return max_array_size(parse_config(answer.output)) if answer.exit_code == 0 else _USUAL_MAX_ARRAY_SIZE
 
     def start_plan(self) -> Plan:
-        """Return a plan that first makes the folder a workspace, if it is none yet."""
+        """Return a plan that first makes the folder a workspace, or adds the roots of its site to it."""
         plan = Plan()
-        if not self.workspace.settings_file.exists():
-            plan.files[self.workspace.settings_file] = format_settings(self.settings)
+        file = self.workspace.settings_file
+        if not file.exists():
+            plan.files[file] = format_settings(self.settings)
+        elif self.lacking_roots:
+            plan.files[file] = with_roots(file, self.site.filled_roots(self.lacking_roots))
+            plan.warn(
+                f"{file.name}: added what site {self.site.name} has under [roots]: {', '.join(self.lacking_roots)}"
+            )
         return plan
 
 
@@ -80,18 +91,21 @@ def open_context(root: Path, site_name: str | None = None) -> Context:
     ------
     CfgError
         When `workspace.toml` or the site file breaks a rule; for a new workspace also when a root of the site
-        is left to be filled in.
+        is left to be filled in. (For an existing one factories say that.)
     """
     root = Path(os.path.normpath(root.absolute()))
     workspace, settings = open_workspace(root), read_settings(root)
     site = read_site(settings.site, root) if site_name is None else read_site(site_name, Path.cwd())
     if workspace.settings_file.exists():
-        return Context(workspace, settings, site)
+        known = {*settings.roots, *(["data"] if workspace.data.exists() else [])}
+        lacking = tuple(name for name in site.file.roots if name not in known)
+        filled = {name: root / site.file.roots[name] for name in lacking if site.is_filled(site.file.roots[name])}
+        return Context(Workspace(root, {**filled, **workspace.roots}), settings, site, lacking)
     if site.name.endswith(".toml"):
         kept_name = workspace.relative(Path(os.path.normpath(Path.cwd() / site.name)))
     else:
         kept_name = site.name
-    settings = settings.model_copy(update={"site": kept_name, "roots": site.filled_roots()})
+    settings = settings.model_copy(update={"site": kept_name, "roots": site.filled_roots(site.file.roots)})
     return Context(Workspace(root, {name: root / folder for name, folder in settings.roots.items()}), settings, site)
 
 
@@ -110,6 +124,11 @@ def benchmark_tree(context: Context, set_name: str | None, benchmark_root: str |
     if set_name is not None:
         raise InputError("--set and --benchmark-root both name a benchmark tree; give one of them")
     return Benchmark(context.workspace.resolve(os.path.normpath(benchmark_root)))
+
+
+def set_option(context: Context, benchmark: Benchmark) -> list[str]:
+    """Return the option that names a benchmark tree to other commands; none for the benchmark itself."""
+    return [] if benchmark == context.workspace.benchmark() else ["--set", benchmark.root.name]
 
 
 def task_prefix(context: Context, benchmark: Benchmark) -> str:

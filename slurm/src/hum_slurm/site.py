@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -62,7 +63,9 @@ class SiteFile(_Part):
     max_array_size: int | None = Field(
         None, ge=2, description="at most that of the cluster, which is asked when this is unset; else 1001"
     )
-    roots: dict[RootName, _Line] = Field(default_factory=dict, description="copied into a new workspace.toml")
+    roots: dict[RootName, _Line] = Field(
+        default_factory=dict, description="copied into workspace.toml where it lacks them"
+    )
     job: JobSettings = Field(JobSettings(), description="holds for every stage")
     stages: dict[StageName, JobSettings] = Field(default_factory=dict, description="what differs for a stage")
 
@@ -90,16 +93,21 @@ class Site:
         self._refuse_placeholders({f"{key} of stage {stage}": value for key, value in values.items()})
         return settings
 
-    def filled_roots(self) -> dict[str, str]:
-        """Return the named roots if every one is filled in.
+    def is_filled(self, value: str) -> bool:
+        """Whether no placeholder is left in `value`."""
+        return _PLACEHOLDER.search(value) is None
+
+    def filled_roots(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the roots of these names if every one is filled in.
 
         Raises
         ------
         CfgError
             When a placeholder is left; names it.
         """
-        self._refuse_placeholders({f"roots.{name}": folder for name, folder in self.file.roots.items()})
-        return dict(self.file.roots)
+        roots = {name: self.file.roots[name] for name in names}
+        self._refuse_placeholders({f"roots.{name}": folder for name, folder in roots.items()})
+        return roots
 
     def _refuse_placeholders(self, values: dict[str, Any]) -> None:
         left = [f"{key} is {found[0]}" for key, value in values.items() if (found := _PLACEHOLDER.search(str(value)))]

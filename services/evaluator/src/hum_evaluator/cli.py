@@ -145,6 +145,8 @@ def cutouts_command_line(
 ) -> None:
     """Write every selection of a run as a WAV file of its own."""
     done = cut(run_root, stage, audio_dir, out_root, progress_file, StopRequest().install())
+    if done.n_removed:
+        print(f"{done.n_removed} cutouts of selections that are no more were removed: {done.folder}")
     if done.n_new == 0:
         print(f"nothing to do: all {done.n_kept} cutouts are in {done.folder}")
     else:

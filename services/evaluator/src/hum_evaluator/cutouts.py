@@ -10,6 +10,7 @@ from typing import Any
 import soundfile
 from numpy.typing import NDArray
 
+from hum_evaluator.cutout_record import CutoutRecord
 from hum_shared import names
 from hum_shared.audio import probe, read_frames, write_wav
 from hum_shared.config.cfg import read_cfg
@@ -42,11 +43,12 @@ _LOSSLESS = {
 
 @dataclass(frozen=True)
 class Cutouts:
-    """What was cut: new files, files that were there already, and where they lie."""
+    """What was cut: new files, files that were there already, files removed, and where they lie."""
 
     folder: Path
     n_new: int
     n_kept: int
+    n_removed: int
 
 
 def cut(
@@ -57,7 +59,10 @@ def cut(
     progress_file: Path | None = None,
     stop: StopRequest | None = None,
 ) -> Cutouts:
-    """Write a WAV file for every selection of a run; files that are there already are kept.
+    """Write a WAV file for every selection of a run.
+
+    Files that are there already are kept when the recording they were cut from is the same; those that were cut for
+    selections that are no more are removed.
 
     Parameters
     ----------
@@ -90,24 +95,34 @@ def cut(
     n_new = n_kept = 0
     failures: dict[str, str] = {}
     task = f"{run_root.absolute().parent.name}/{run_root.absolute().name}"
+    record = CutoutRecord(run_root / stage / "cutouts.json", folder)
+    names_wanted = [path.name for cutouts in wanted.values() for path in cutouts]
+    obsolete = record.obsolete(names_wanted)
+    complete = False
     with track("cutouts", task, "selections", len(index.entries), progress_file) as progress:
-        for (stem, recording), cutouts in sorted(wanted.items(), key=lambda item: item[0][0]):
-            if stop is not None:
-                stop.check("finished cutouts are kept")
-            missing = {path: entry for path, entry in cutouts.items() if not path.exists()}
-            n_kept += len(cutouts) - len(missing)
-            try:
-                if missing:
-                    _cut_recording(recordings.find(stem, recording), missing)
-                n_new += len(missing)
-            except HumError as error:
-                failures[recording or stem] = str(error)
-            progress.advance(len(cutouts))
-        failures_file = folder / "failures.json"
-        settle_failures(failures_file, failures, len(wanted))
+        try:
+            for (stem, recording), cutouts in sorted(wanted.items(), key=lambda item: item[0][0]):
+                if stop is not None:
+                    stop.check("finished cutouts are kept")
+                name = recording or stem
+                try:
+                    source = recordings.find(stem, recording)
+                    kept = {path for path in cutouts if path.exists()} if record.is_cut_from(name, source) else set()
+                    _cut_recording(source, {path: entry for path, entry in cutouts.items() if path not in kept})
+                    n_new, n_kept = n_new + len(cutouts) - len(kept), n_kept + len(kept)
+                except HumError as error:
+                    failures[name] = str(error)
+                    record.forget(name)
+                progress.advance(len(cutouts))
+            for name in obsolete:
+                (folder / name).unlink(missing_ok=True)
+            complete = True
+        finally:
+            record.write(names_wanted, complete=complete)
+        settle_failures(folder / "failures.json", failures, len(wanted))
         if n_new == 0:
             progress.advance(0, f"nothing to do: all {n_kept} cutouts are in {folder}")
-    return Cutouts(folder, n_new, n_kept)
+    return Cutouts(folder, n_new, n_kept, len(obsolete))
 
 
 def cutout_name(stem: str, entry: PredictionEntry) -> str:

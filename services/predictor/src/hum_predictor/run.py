@@ -89,18 +89,20 @@ def run_prediction(
         failures_name = f"failures_{number}of{n_shards}.json"
     job = _prepare(cfg, cfg_path, workspace, device)
     failures: dict[str, str] = {}
-    scored = 0
+    scored, passed_s = 0, 0.0
     total_s = sum(_dur_s(infos[path]) for path in recordings)
     with track("predict", cfg_path.parent.name, "s of audio", total_s, progress_file) as progress:
         # While one recording is scored the next is already read for its digest: a GPU does not wait for that.
         with contextlib.closing(read_ahead(_digests(recordings, infos), depth=1)) as digests:
             for path, digest in zip(recordings, digests, strict=True):
                 stop.check(f"{scored} recordings scored so far are kept")
+                passed_s += _dur_s(infos[path])
                 try:
                     scored += _score_if_needed(path, infos[path], digest, job, progress, stop)
                 except AudioError as error:
                     failures[path.name] = str(error)
                     warn(str(error))
+                progress.advance(passed_s - progress.done)  # what no window holds, or was not read of a broken file
         split = "failures.json" if shard is None else f"failures_*of{n_shards}.json"
         for earlier in job.output_dir.glob("failures*.json"):
             if not earlier.match(split):  # of a run that parted the recordings otherwise; shards may run side by side

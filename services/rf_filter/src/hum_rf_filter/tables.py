@@ -104,16 +104,22 @@ def read_features(path: Path) -> pd.DataFrame:
     Raises
     ------
     TableError
-        When the file cannot be read as CSV, or has no `wave_file` or `selection`.
+        When the file cannot be read as CSV, is empty, has no `wave_file` or `selection`, or a selection is no number.
     """
     try:
         table = pd.read_csv(path, dtype={WAVE_FILE: object, LABEL: object})
     except FileNotFoundError:
         raise TableError(f"{path}: no such file. Write it with hum-rf-filter extract.") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, IsADirectoryError) as error:
+    except pd.errors.EmptyDataError:
+        raise TableError(f"{path}: empty. Write it again with hum-rf-filter extract.") from None
+    except (pd.errors.ParserError, UnicodeDecodeError, IsADirectoryError) as error:
         raise TableError(f"{path}: not a CSV table ({error})") from None
     missing = [name for name in (WAVE_FILE, SELECTION) if name not in table.columns]
     if missing:
         found = ", ".join(str(name) for name in table.columns[:6])
         raise TableError(f"{path}: no column {', '.join(missing)}; found: {found}, …")
+    numbers = pd.to_numeric(table[SELECTION], errors="coerce")
+    if numbers.isna().any():
+        row = int(numbers.isna().argmax())
+        raise TableError(f"{path}: line {row + 2}: {SELECTION} {table[SELECTION][row]!r} is not a number. Correct it.")
     return table

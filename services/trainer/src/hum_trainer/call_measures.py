@@ -20,6 +20,7 @@ MOST_CALLS = 300
 """How many calls are listened to; spread evenly over the corpus."""
 
 _BANDS_PER_OCTAVE = 4
+_SHORTER, _MUCH_SHORTER = 0.1, 2.5  # the shortest tenth sets the pace where calls are this many times as long
 _HEARD_DB = 6.0  # a band is heard in a call when it is this far above the surroundings
 _HEARD_IN = 0.15  # share of calls in which a band of the core is heard
 _REACHED_BY = 0.1  # share of calls that reach beyond the core
@@ -73,7 +74,7 @@ def measure_calls(recordings: Sequence[LabelledRecording]) -> CallMeasures:
     with_calls = [recording for recording in recordings if len(recording.calls)]
     durations, between = durations_and_gaps([recording.calls for recording in with_calls])
     rates = tuple(sorted(recording.sample_rate for recording in with_calls))
-    n_fft_s = float(np.median(durations)) / 4
+    n_fft_s = usual_duration_s(durations) / 4
     edges = band_edges_hz(2 / n_fft_s, rates[-1] / 2)
     levels = []
     every = max(1, -(-len(durations) // MOST_CALLS))
@@ -100,6 +101,25 @@ def durations_and_gaps(calls: Sequence[Intervals]) -> tuple[NDArray[np.float64],
     durations = [times[:, 1] - times[:, 0] for times in calls]
     between = [np.diff(merged(times).ravel())[1::2] for times in calls]
     return np.concatenate([nothing, *durations]), np.concatenate([nothing, *between])
+
+
+def usual_duration_s(durations_s: NDArray[np.float64]) -> float:
+    """Return the duration of call that settings are made for.
+
+    That is the median; but where a tenth of the calls and more are of a much shorter kind, so much less that these are
+    neither lost between frames nor in spectra longer than themselves.
+
+    Parameters
+    ----------
+    durations_s
+        Shape (n,), n ≥ 1.
+    """
+    return min(float(np.median(durations_s)), _MUCH_SHORTER * short_duration_s(durations_s))
+
+
+def short_duration_s(durations_s: NDArray[np.float64]) -> float:
+    """Return the duration that a tenth of the calls stay below."""
+    return float(np.quantile(durations_s, _SHORTER))
 
 
 def band_edges_hz(resolution_hz: float, highest_hz: float) -> NDArray[np.float64]:

@@ -33,7 +33,14 @@ def indexed_corpus(corpus_root: Path, *, from_selections: bool = False, digests:
 
 
 def read_or_make_index(corpus_root: Path, out: Path, *, write: bool) -> CorpusIndex:
-    """Return the index in `out`, else the corpus's own, else a new one (kept in `out` with `write`)."""
+    """Return the index in `out`, else the corpus's own, else a new one (kept in `out` with `write`).
+
+    Raises
+    ------
+    InputError
+        With `write`, when the index lacks hums of the corpus: noise would be cut out of them.
+    """
+    from hum_shared.errors import InputError
     from hum_shared.index import CorpusIndex, read_index, write_index
     from hum_trainer.corpus import INDEX_FILE
     from hum_trainer.index_lookup import not_indexed
@@ -43,7 +50,10 @@ def read_or_make_index(corpus_root: Path, out: Path, *, write: bool) -> CorpusIn
             index = read_index(path, CorpusIndex)
             new = not_indexed(corpus_root, index)
             if new:
-                warn(f"{path} is older than the corpus: it lacks {len(new)} hums, the first {new[0]}. Index it again.")
+                said = f"{path} is older than the corpus: it lacks {len(new)} hums, the first {new[0]}. Index it again."
+                if write:
+                    raise InputError(said)
+                warn(said)
             return index
     index = indexed_corpus(corpus_root, digests=write).index
     if write:

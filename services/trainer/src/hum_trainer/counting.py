@@ -16,14 +16,13 @@ from hum_trainer.indexing import UNKNOWN_QUALITY
 def corpus_counts(index: CorpusIndex) -> list[Table]:
     """Return one table of hums per tape, one per clip and one per quality."""
     clips = {recording.name: recording for recording in index.meta.recordings or []}
-    hours = {name: f"{clip.dur_s / 3600:.3f}" for name, clip in clips.items()}
+    clip_s = {name: clip.dur_s for name, clip in clips.items()}
     tape_s: dict[str, float] = {}
     for clip in clips.values():
         tape_s[clip.tape] = tape_s.get(clip.tape, 0.0) + clip.dur_s
-    tape_hours = {tape: f"{seconds / 3600:.3f}" for tape, seconds in tape_s.items()}
     return [
-        _hum_table("tape", index.entries, lambda entry: entry.tape, tape_hours),
-        _hum_table("clip", index.entries, lambda entry: entry.recording, hours),
+        _hum_table("tape", index.entries, lambda entry: entry.tape, tape_s),
+        _hum_table("clip", index.entries, lambda entry: entry.recording, clip_s),
         _quality_table(index.entries),
     ]
 
@@ -41,17 +40,19 @@ def dataset_counts(folder: Path) -> Table | None:
 
 
 def _hum_table(
-    unit: str, entries: Sequence[CorpusEntry], key: Callable[[CorpusEntry], str], hours: dict[str, str]
+    unit: str, entries: Sequence[CorpusEntry], key: Callable[[CorpusEntry], str], labelled_s: dict[str, float]
 ) -> Table:
     qualities = sorted({_quality(entry) for entry in entries})
     table = _table(unit, "hours labelled", "hums", *qualities, "hums total s", "mean s", "shortest s", "longest s")
-    groups: dict[str, list[CorpusEntry]] = {name: [] for name in hours}
+    groups: dict[str, list[CorpusEntry]] = {name: [] for name in labelled_s}
     for entry in entries:
         groups.setdefault(key(entry), []).append(entry)
     for name, hums in [*sorted(groups.items()), ("all", list(entries))]:
         counts = [str(sum(_quality(hum) == quality for hum in hums)) for quality in qualities]
-        shown = hours.get(name, "") if name in groups else f"{sum(map(float, hours.values())):.3f}"
-        table.add_row(name, shown, str(len(hums)), *counts, *_durations(hums))
+        seconds = labelled_s.get(name) if name in groups else sum(labelled_s.values())
+        table.add_row(
+            name, "" if seconds is None else f"{seconds / 3600:.3f}", str(len(hums)), *counts, *_durations(hums)
+        )
     return table
 
 

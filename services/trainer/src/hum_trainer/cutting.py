@@ -39,7 +39,7 @@ def cut(source: Path, target: Path, start_s: float = 0.0, dur_s: float | None = 
     if missing > 0.05 * info.sample_rate:
         raise AudioError(
             f"{source}: is {info.dur_s:.3f} s long, but {start_s:.3f} to {start_s + count / info.sample_rate:.3f} s "
-            "are wanted. Index the corpus again (hum-trainer index-corpus)."
+            "are wanted. Correct the label, or index the corpus again (hum-trainer index-corpus)."
         )
     if missing > 0:
         first = max(0, first - missing)

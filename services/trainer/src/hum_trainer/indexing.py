@@ -132,8 +132,8 @@ def assemble(
     """Check hums against their clips and number everything.
 
     A hum is left out when its clip is missing, when it shares no time with it, when its cut-out file cannot
-    be read, or when another one has the same times. Uids count from 1 in the order of clip, start and end;
-    those of clips and tapes in the order of their names.
+    be read, or when another one has the same times. A selection without a file of its own ends with its clip.
+    Uids count from 1 in the order of clip, start and end; those of clips and tapes in the order of their names.
 
     Parameters
     ----------
@@ -164,6 +164,8 @@ def assemble(
         if clip is None or any(problem.left_out for problem in found):
             continue
         raw = raws.get(clip.name.tape)
+        # A selection that was drawn past the end holds no sound there; a cut-out file has a length of its own.
+        end_s = hum.end_s if hum.hum_path is not None else min(hum.end_s, clip.dur_s)
         entries.append(
             CorpusEntry(
                 uid=len(entries) + 1,
@@ -172,12 +174,12 @@ def assemble(
                 clip_path=clip.path,
                 raw_path=raw.path if raw else None,
                 quality=hum.quality,
-                dur_s=round(hum.end_s - hum.start_s, 6),
+                dur_s=round(end_s - hum.start_s, 6),
                 clip_dur_s=round(clip.dur_s, 6),
                 clip_start_s=round(hum.start_s, 6),
-                clip_end_s=round(hum.end_s, 6),
+                clip_end_s=round(end_s, 6),
                 raw_start_s=round(clip.name.offset_s + hum.start_s, 6),
-                raw_end_s=round(clip.name.offset_s + hum.end_s, 6),
+                raw_end_s=round(clip.name.offset_s + end_s, 6),
                 clip_uid=clip_uids[clip_name],
                 raw_uid=tape_uids[clip.name.tape],
             )
@@ -209,6 +211,8 @@ def _check(hum: LabelledHum, clip: Recording | None, twin: str | None, namesake:
     found = []
     if hum.end_s > clip.dur_s + NAME_TOLERANCE_S:
         message = f"its times {hum.start_s:g}–{hum.end_s:g} s lie outside its clip of {clip.dur_s:g} s"
+        if hum.hum_path is None and hum.start_s < clip.dur_s:
+            message += "; it is taken to end there"
         found.append(problem("outside clip", message, left_out=hum.start_s >= clip.dur_s))
     said_s = hum.end_s - hum.start_s
     if hum.file_dur_s is not None and round(abs(hum.file_dur_s - said_s), 6) > LENGTH_TOLERANCE_S:

@@ -46,7 +46,9 @@ def split(
     -------
     list
         The part of each clip. No part is empty when there are at least three clips (three tapes for
-        `proportional_by_tape`); with one or two the last parts are. No clips give an empty list.
+        `proportional_by_tape`); with one or two the last parts are. Nor does a part lack a class that has three clips,
+        where that leaves it within two clips of its share (tapes decide with `proportional_by_tape`). No clips give an
+        empty list.
     """
     if strategy == "proportional_by_tape":
         return split_by_tape(tapes, rng)
@@ -56,7 +58,7 @@ def split(
         "clipwise_balanced": [(tape, c) for c, tape in zip(classes, tapes, strict=True)],
         "quality_and_clipwise_balanced": list(zip(tapes, classes, labels, strict=True)),
     }
-    return split_by_stratum(strata[strategy], rng)
+    return _with_every_class(split_by_stratum(strata[strategy], rng), classes, rng)
 
 
 def split_by_stratum(strata: Sequence[tuple[str, ...]], rng: np.random.Generator) -> list[Part]:
@@ -79,6 +81,33 @@ def split_by_stratum(strata: Sequence[tuple[str, ...]], rng: np.random.Generator
             largest = int(np.argmax(np.bincount(parts, minlength=3)))
             parts[rng.choice(np.flatnonzero(parts == largest))] = empty
     return [PARTS[part] for part in parts]
+
+
+def _with_every_class(parts: Sequence[Part], classes: Sequence[str], rng: np.random.Generator) -> list[Part]:
+    """Exchange clips so that every part holds each class that has three clips: a test without targets says nothing.
+
+    For each clip that goes to a part another one comes back, of a class that can spare one there. Where none can, parts
+    may end up to two clips off their shares.
+    """
+    names, of_clip = np.unique(np.asarray(classes, dtype=str), return_inverse=True)
+    part = np.array([PARTS.index(one) for one in parts], dtype=np.int64)
+    counts = np.zeros((len(names), len(PARTS)), dtype=np.int64)
+    np.add.at(counts, (of_clip, part), 1)
+
+    def move(kind: int, source: int, target: int) -> None:
+        part[rng.choice(np.flatnonzero((of_clip == kind) & (part == source)))] = target
+        counts[kind, source] -= 1
+        counts[kind, target] += 1
+
+    for kind in np.flatnonzero(counts.sum(axis=1) >= len(PARTS)).tolist():
+        for lacking in np.flatnonzero(counts[kind] == 0).tolist():
+            source, most = int(np.argmax(counts[kind])), int(np.argmax(counts[:, lacking]))
+            if counts[most, lacking] > 1 or 0 < counts[most].sum() < len(PARTS):
+                move(most, lacking, source)
+            elif counts[:, source].sum() - 1 <= SHARES[source] * len(parts) - 2:
+                continue
+            move(kind, source, lacking)
+    return [PARTS[one] for one in part.tolist()]
 
 
 def split_by_tape(tapes: Sequence[str], rng: np.random.Generator) -> list[Part]:

@@ -14,12 +14,12 @@ from rich.table import Table
 
 from hum_shared.config.training import FROM_DATA, TrainingCfg
 from hum_shared.errors import CfgError
-from hum_trainer.call_measures import CallMeasures, measure_calls
+from hum_trainer.call_measures import CallMeasures, measure_calls, short_duration_s, usual_duration_s
 from hum_trainer.labelled_recordings import LabelledRecording
 
 N_FREQ_BINS = 64
 
-_FRAMES_PER_CALL = 25  # of the median call; fewer for calls of more than 0.1 s, see `_frame_hop_s`
+_FRAMES_PER_CALL = 25  # of the usual call; fewer for calls of more than 0.1 s, see `_frame_hop_s`
 _LONG_CALL_S = 0.1
 _LONG_CALL_POWER = 0.4  # a call ten times as long gets a hop of 2.5 times the length
 _FRAME_HOP_S = (0.001, 0.020)
@@ -136,22 +136,21 @@ def propose(measures: CallMeasures, given: Mapping[str, Number] | None = None) -
     rates = ", ".join(f"{n} × {rate} Hz" for rate, n in sorted(Counter(measures.sample_rates).items()))
     sr = chosen.whole("sr", _sample_rate(lowest_rate, fmax), "Hz", f"twice fmax and some room; recordings: {rates}")
 
-    hop_s = _frame_hop_s(median_s)
-    hop = chosen.whole(
-        "hop_length",
-        _power_of_two(hop_s * sr),
-        "samples",
-        f"about {hop_s * 1000:.3g} ms: {median_s / hop_s:.0f} frames in the median call of {median_s:.3g} s",
-    )
+    usual_s, short_s = usual_duration_s(durations), short_duration_s(durations)
+    hop_s = _frame_hop_s(usual_s)
+    frames = f"{median_s / hop_s:.0f} frames in the median call of {median_s:.3g} s"
+    if usual_s < median_s:
+        frames += f", {short_s / hop_s:.0f} in calls of {short_s:.3g} s; a tenth are shorter"
+    hop = chosen.whole("hop_length", _power_of_two(hop_s * sr), "samples", f"about {hop_s * 1000:.3g} ms: {frames}")
     wanted_hz = [max(high_hz - low_hz, 1e-6) / _BINS_ACROSS, *([low_hz / _BINS_TO_LOWEST] if low_hz > 0 else [])]
     fitting = max(4 * hop, 2 ** math.ceil(math.log2(max(2.0, sr / min(wanted_hz)))))
-    longest = max(2 * hop, 2 ** math.floor(math.log2(max(2.0, median_s / 2 * sr))))
+    longest = max(2 * hop, 2 ** math.floor(math.log2(max(2.0, usual_s / 2 * sr))))
     n_fft = chosen.whole(
         "n_fft",
         max(16, min(fitting, longest)),
         "samples",
         f"four hops, {_BINS_TO_LOWEST} bins up to {low_hz:.0f} Hz and {_BINS_ACROSS} in the band at least; "
-        "at most half a call",
+        "at most half a usual call",
     )
     bins = chosen.whole("n_freq_bins", N_FREQ_BINS, "bins", "enough for a call's shape, few enough to be fast")
 
@@ -258,12 +257,12 @@ class _Choice:
         return value
 
 
-def _frame_hop_s(median_s: float) -> float:
-    """Return the frame hop: 1/25 of a median call of up to 0.1 s, growing more slowly for longer ones.
+def _frame_hop_s(usual_s: float) -> float:
+    """Return the frame hop: 1/25 of a usual call of up to 0.1 s, growing more slowly for longer ones.
 
     Edges of long calls are no less sharp in proportion: 1 s gives 10 ms rather than 40.
     """
-    hop_s = min(median_s, _LONG_CALL_S * math.pow(median_s / _LONG_CALL_S, _LONG_CALL_POWER)) / _FRAMES_PER_CALL
+    hop_s = min(usual_s, _LONG_CALL_S * math.pow(usual_s / _LONG_CALL_S, _LONG_CALL_POWER)) / _FRAMES_PER_CALL
     return min(max(hop_s, _FRAME_HOP_S[0]), _FRAME_HOP_S[1])
 
 

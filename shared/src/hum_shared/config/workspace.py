@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -60,6 +61,30 @@ def format_settings(settings: WorkspaceSettings) -> str:
     if settings.roots:
         lines += ["", "[roots]", *(f"{name} = {_quoted(folder)}" for name, folder in settings.roots.items())]
     return "\n".join(lines) + "\n"
+
+
+def with_roots(path: Path, roots: Mapping[str, str]) -> str:
+    """Return the text of a `workspace.toml` with named roots added; comments and everything else stay as they are.
+
+    Raises
+    ------
+    CfgError
+        When its `[roots]` are written in a way that nothing can be added to; says what to add by hand.
+    """
+    text = read_text(path)
+    added = "".join(f"{name} = {_quoted(folder)}\n" for name, folder in roots.items())
+    table = re.search(r"^\s*\[\s*roots\s*\][^\n]*\n?", text, re.MULTILINE)
+    if table is None:
+        text = f"{text.rstrip()}\n\n[roots]\n{added}".lstrip()
+    else:
+        text = f"{text[: table.end()].rstrip()}\n{added}{text[table.end() :]}"
+    try:
+        understood = tomllib.loads(text)["roots"].items() >= dict(roots).items()
+    except tomllib.TOMLDecodeError:
+        understood = False
+    if not understood:
+        raise CfgError(f"{path}: add under [roots]: {', '.join(added.splitlines())}")
+    return text
 
 
 def open_workspace(root: Path) -> Workspace:

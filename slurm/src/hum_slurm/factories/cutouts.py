@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
+from hum_shared.layout import Benchmark
 from hum_slurm.arrays import Task, plan_arrays
-from hum_slurm.context import Context, benchmark_tree, task_prefix
+from hum_slurm.context import Context, benchmark_tree, set_option, task_prefix
 from hum_slurm.factories.runs import scored_folder, written_runs
 from hum_slurm.plan import Plan
 from hum_slurm.stages import stage
@@ -15,6 +16,8 @@ Layer = Literal["evaluation", "postrf"]
 
 def plan_cutouts(context: Context, *, layer: Layer = "postrf", set_name: str | None = None) -> Plan:
     """Plan the cutouts of one layer for every model × variant that `hum-slurm benchmark` wrote.
+
+    Both layers' tasks stand in one manifest: those of the other layer stay in it where its batch file was written.
 
     Parameters
     ----------
@@ -34,22 +37,30 @@ def plan_cutouts(context: Context, *, layer: Layer = "postrf", set_name: str | N
     """
     plan = context.start_plan()
     benchmark = benchmark_tree(context, set_name)
+    scripts = {one: f"cutouts_{one}.batch" for one in get_args(Layer)}
+    groups = {
+        script: _tasks(context, plan, benchmark, one)
+        for one, script in scripts.items()
+        if one == layer or (benchmark.jobs.root / script).is_file()
+    }
+    plan_arrays(plan, context, stage("cutouts"), benchmark.jobs, groups, default_concurrency=20)
+    option = set_option(context, benchmark)
+    plan.suggest("hum-slurm", "run", "cutouts", "--executor", "local", *option)
+    plan.suggest("sbatch", benchmark.jobs.root / scripts[layer])
+    return plan
+
+
+def _tasks(context: Context, plan: Plan, benchmark: Benchmark, layer: Layer) -> list[Task]:
     tasks = []
     for model, variant in written_runs(benchmark):
         audio = context.value(scored_folder(context.workspace, benchmark, model, variant), plan)
-        name = f"{task_prefix(context, benchmark)}{model}__{variant}__{layer}"
         run = context.value(benchmark.run(model, variant), plan)
         tasks.append(
             Task(
-                name=name,
+                name=f"{task_prefix(context, benchmark)}{model}__{variant}__{layer}",
                 command=["hum-evaluator", "cutouts", run, "--stage", layer, "--audio-dir", audio],
                 inputs=[context.value(benchmark.layer_index(model, variant, layer), plan), audio],
                 outputs=[context.value(benchmark.cutouts(model, variant, layer), plan)],
             )
         )
-    script = f"cutouts_{layer}.batch"
-    plan_arrays(plan, context, stage("cutouts"), benchmark.jobs, {script: tasks}, default_concurrency=20)
-    option = [] if set_name is None else ["--set", set_name]
-    plan.suggest("hum-slurm", "run", "cutouts", "--executor", "local", *option)
-    plan.suggest("sbatch", benchmark.jobs.root / script)
-    return plan
+    return tasks

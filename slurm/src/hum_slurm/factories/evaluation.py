@@ -5,7 +5,7 @@ from __future__ import annotations
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_slurm.arrays import Task, plan_arrays
-from hum_slurm.context import Context, benchmark_tree, task_prefix
+from hum_slurm.context import Context, benchmark_tree, set_option, task_prefix
 from hum_slurm.factories.runs import written_runs
 from hum_slurm.plan import Plan
 from hum_slurm.stages import stage
@@ -63,7 +63,7 @@ def plan_evaluation(
         concurrency=max_concurrent,
         default_concurrency=20,
     )
-    option = [] if set_name is None else ["--set", set_name]
+    option = set_option(context, benchmark)
     plan.suggest("hum-slurm", "run", "evaluate", "--executor", "local", *option)
     plan.suggest("bash", benchmark.jobs.root / LAUNCHER)
     return plan

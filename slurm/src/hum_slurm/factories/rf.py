@@ -9,7 +9,7 @@ from hum_shared.errors import InputError
 from hum_shared.files import sha256_file
 from hum_shared.layout import forest_card
 from hum_slurm.arrays import Task, plan_arrays
-from hum_slurm.context import Context, benchmark_tree, task_prefix
+from hum_slurm.context import Context, benchmark_tree, set_option, task_prefix
 from hum_slurm.factories.runs import scored_folder, written_runs
 from hum_slurm.plan import Plan
 from hum_slurm.stages import stage
@@ -100,7 +100,7 @@ def plan_rf(
             )
         )
     plan_arrays(plan, context, stage("rf"), benchmark.jobs, {ARRAY: tasks}, launcher=LAUNCHER, default_concurrency=20)
-    option = [] if set_name is None else ["--set", set_name]
+    option = set_option(context, benchmark)
     plan.suggest("hum-slurm", "run", "rf", "--executor", "local", *option)
     plan.suggest("bash", benchmark.jobs.root / LAUNCHER)
     return plan
