@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hum_rf_filter.filtering import Kept, filtered_row
 from hum_rf_filter.run import run_filter
 from hum_shared.errors import AudioError, InputError, ModelError, PartialFailure, Stopped
 from hum_shared.files import read_json, sha256_file
@@ -69,6 +70,20 @@ def test_selections_below_the_threshold_are_dropped_and_the_rest_renumbered(case
     assert header.split("\t")[-3:] == ["CNN logit (mean)", "Sound type", "Comments"]
     assert row.split("\t")[:1] == ["1"]
     assert row.split("\t")[3:5] == ["2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("comments", "filtered"),
+    [
+        ("", "rf_prob=0.500000"),
+        ("rf_prob=0.123456", "rf_prob=0.500000"),
+        ("far; rf_prob=0.123456", "far; rf_prob=0.500000"),
+        ("far; rf_prob=", "far; rf_prob=0.500000"),
+        ("rf_prob=0.1 seems low", "rf_prob=0.1 seems low; rf_prob=0.500000"),
+    ],
+)
+def test_a_table_that_was_filtered_before_says_its_probability_once(comments: str, filtered: str) -> None:
+    assert filtered_row(Kept(Selection(*HUM, 0, 4000, "target", comments), 0.5)).comments == filtered
 
 
 def test_a_persons_columns_and_comments_stay(case: Case) -> None:

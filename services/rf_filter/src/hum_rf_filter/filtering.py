@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from hum_shared import names
 from hum_shared.index import PredictionEntry
 from hum_shared.selections import Selection
+
+_EARLIER_NOTE = re.compile(r"(?:;\s*|^)rf_prob=(?:\d\.\d+)?$")
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,12 @@ def keep(selections: Sequence[Selection], probs: NDArray[np.float64], threshold:
 
 
 def filtered_row(kept: Kept) -> Selection:
-    """Return a row of the filtered table: `rf_prob=…` stands in the comments, after a person's own text."""
+    """Return a row of the filtered table: `rf_prob=…` stands in the comments, after a person's own text.
+
+    It takes the place of what an earlier filter wrote there.
+    """
     note = "rf_prob=" if kept.rf_prob is None else f"rf_prob={kept.rf_prob:.6f}"
-    own = kept.selection.comments.strip()
+    own = _EARLIER_NOTE.sub("", kept.selection.comments.strip())
     return replace(kept.selection, comments=f"{own}; {note}" if own else note)
 
 

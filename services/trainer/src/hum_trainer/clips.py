@@ -90,6 +90,8 @@ def class_indices(clips: Sequence[Clip], num_classes: int, folder: Path) -> dict
     """
     counts = Counter(clip.class_name for clip in clips)
     found = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
+    if len(counts) == 1:
+        raise InputError(f"{folder}: all clips are of one class, {found}; a network needs two. Add clips of another.")
     if len(counts) != num_classes:
         raise InputError(
             f"{folder}: num_classes={num_classes}, but the clips are of {len(counts)} classes: {found}. Set "

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from hum_shared.config.cfg import CfgModel, broken_rule
 
@@ -21,8 +21,8 @@ class RfCfg(CfgModel):
     n_mfcc: int = Field(13, ge=1, le=128, description="cepstral coefficients")
     include_deltas: bool = Field(True, description="also their first and second differences")
     # Ours:
-    rf_model_sha256: str | None = Field(
-        None, pattern=r"^[0-9a-f]{64}$", description="digest the forest must have; needed for pickles"
+    rf_model_sha256: Annotated[str, StringConstraints(to_lower=True, pattern=r"^[0-9A-Fa-f]{64}$")] | None = Field(
+        None, description="digest the forest must have, in small or capital letters; needed for pickles"
     )
     use_card_threshold: bool = Field(
         False, description="take the threshold that the forest's card recommends; rf_threshold where it has none"
