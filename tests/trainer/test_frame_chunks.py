@@ -24,13 +24,13 @@ def recording(name: str = "a.wav", path: Path = Path("a.wav"), dur_s: float = 10
     return LabelledRecording(name, path, name, dur_s, 8000, "0" * 64, CALLS, (1, 2))
 
 
-def maker(*, augment: bool, stretch: Stretch | None = None, frames: int = 100) -> ChunkMaker:
+def maker(*, augment: bool, stretch: Stretch | None = None, frames: int = 100, usual_s: float = 0.1) -> ChunkMaker:
     stretch = stretch or Stretch(recording(), 0.0, 10.0)
     # Row t holds t/1000 everywhere: what a chunk shows says where it was cut.
     rows = (torch.arange(1000) / 1000)[:, None].repeat(1, 8).half()
     noise = torch.rand(2 * frames, 8, generator=torch.Generator().manual_seed(0))
     return ChunkMaker(
-        [stretch], {"a.wav": rows}, HOP_S, frames, torch.linspace(100, 3000, 8), noise if augment else None
+        [stretch], {"a.wav": rows}, HOP_S, frames, usual_s, torch.linspace(100, 3000, 8), noise if augment else None
     )
 
 
@@ -46,6 +46,15 @@ def test_a_chunk_shows_the_frames_around_its_centre_with_their_labels() -> None:
     near = np.minimum(np.abs(times_s - 1.0), np.abs(times_s - 1.5)) < HOP_S / 2
     assert near.any()
     assert np.allclose(weights[0].numpy(), np.where(near, EDGE_WEIGHT, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("usual_s", "expected"), [(0.4, [1, 1, 1, 2**0.5, 1]), (5.0, [1, 10**0.5, 2**0.5, 4, 1]), (9e9, [1, 4, 4, 4, 1])]
+)
+def test_frames_of_short_calls_and_pauses_weigh_more(usual_s: float, expected: list[float]) -> None:
+    _, labels, weights = maker(augment=False, usual_s=usual_s).batch(at(0.5, 1.25, 2, 4.1, 9), torch.Generator())
+    assert labels[:, 50].tolist() == [0, 1, 0, 1, 0]
+    assert weights[:, 50].tolist() == pytest.approx(expected)
 
 
 def test_outside_its_stretch_a_chunk_is_background_that_weighs_nothing() -> None:
@@ -72,7 +81,7 @@ def test_calls_that_a_chunk_does_not_show_say_nothing_about_noise() -> None:
     rows = torch.zeros(1000, 8).half()
     rows[100:150] = 4.0
     beside = Stretch(recording(), 1.4, 3.0)  # of the first call 0.1 s, less than of the one outside
-    shown = ChunkMaker([beside], {"a.wav": rows}, HOP_S, 400, torch.linspace(100, 3000, 8), torch.zeros(800, 8))
+    shown = ChunkMaker([beside], {"a.wav": rows}, HOP_S, 400, 0.1, torch.linspace(100, 3000, 8), torch.zeros(800, 8))
     inputs, labels, weights = shown.batch(Chunks(np.zeros(64, np.int64), np.full(64, 2.7)), torch.Generator())
     assert torch.all(labels[:, 330:340].max() == 1)
     assert torch.all(weights[:, 330:] == 0)

@@ -21,7 +21,7 @@ from hum_trainer.suggestion import Suggested, complete, decoding_limits
 
 CLASSES = {"noise": 0, "target": 1}
 
-RECIPE_VERSION = 3
+RECIPE_VERSION = 4
 """Part of what a checkpoint belongs to; raised when networks or examples change without a setting that says so."""
 
 _FREE_TO_CHANGE = frozenset(

@@ -13,16 +13,19 @@ from torch import Tensor
 
 from hum_shared.errors import InputError
 from hum_shared.files import atomic_path, sha256_json
+from hum_shared.intervals import merged
 from hum_shared.model.front_end import DataOpts
 from hum_shared.model.spectrogram_stream import SpectrogramStream
 from hum_trainer.augmentation import PITCH, TIME, mask, ratios, shift_pitch, stretch_time
 from hum_trainer.event_loop import Negative
 from hum_trainer.frame_backgrounds import with_noise, with_other_backgrounds
-from hum_trainer.labelled_recordings import LabelledRecording, Stretch, inside_calls
+from hum_trainer.labelled_recordings import LabelledRecording, Stretch
 from hum_trainer.memory import free_memory, require_room
 from hum_trainer.recording_audio import audio_blocks
 
 AROUND_CALLS, FROM_NEGATIVES = 0.5, 0.5
+MOST_WEIGHT = 4.0
+"""Of a frame in a short call or pause."""
 EDGE_WEIGHT = 0.3
 """Weight of a frame within half a frame of an edge: a person's edge is no more certain than that."""
 _SPECTROGRAM_VERSION = 1
@@ -147,6 +150,9 @@ class ChunkMaker:
         Seconds per frame.
     frames
         Per chunk.
+    usual_s
+        Duration of a usual call. In a mean over frames short calls and short pauses would hardly count, but each is to
+        be found: a frame of a call or pause of duration d weighs √(usual_s / d), 1 to `MOST_WEIGHT`.
     hz
         Frequency of each bin, shape (F,).
     noise
@@ -158,6 +164,7 @@ class ChunkMaker:
     rows: Mapping[str, Tensor]
     hop_s: float
     frames: int
+    usual_s: float
     hz: Tensor
     noise: Tensor | None
 
@@ -198,12 +205,14 @@ class ChunkMaker:
         weights = np.zeros(times_s.shape, dtype=np.float32)
         for row, index in enumerate(chunks.stretch.tolist()):
             stretch, at_s = self.stretches[index], times_s[row]
-            calls = stretch.recording.calls
-            labels[row] = inside_calls(calls, at_s)
+            edges = merged(stretch.recording.calls).ravel()
+            place = np.searchsorted(edges, at_s, side="right")  # odd within a call
+            labels[row] = place % 2
+            lasts_s = np.concatenate(([np.inf], np.diff(edges), [np.inf]))[place]
             weights[row] = (at_s >= stretch.start_s) & (at_s < stretch.end_s)
-            edges = np.sort(calls.ravel())
+            weights[row] *= np.clip(np.sqrt(self.usual_s / lasts_s), 1.0, MOST_WEIGHT)
             if len(edges):
-                right = np.searchsorted(edges, at_s).clip(1, len(edges) - 1)
+                right = place.clip(1, len(edges) - 1)
                 nearest = np.minimum(np.abs(at_s - edges[right - 1]), np.abs(at_s - edges[right]))
                 weights[row] *= np.where(nearest < self.hop_s / 2, EDGE_WEIGHT, 1.0)
         return torch.from_numpy(labels), torch.from_numpy(weights)

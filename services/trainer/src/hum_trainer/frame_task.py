@@ -38,6 +38,8 @@ class FrameTask:
 
     Attributes
     ----------
+    usual_s
+        Duration of a median call.
     chunk_frames
         Length of a training example.
     noise
@@ -49,6 +51,7 @@ class FrameTask:
     opts: DataOpts
     spectrograms: Spectrograms
     dilations: Sequence[int]
+    usual_s: float
     chunk_frames: int
     noise: torch.Tensor | None
     device: torch.device
@@ -67,12 +70,13 @@ def frame_task(task: CorpusTask) -> FrameTask:
     opts = data_opts(cfg)
     hop_s = opts.hop_length / opts.sr
     durations_s, _ = durations_and_gaps([recording.calls for recording in task.recordings])
-    context = (float(np.median(durations_s)) + CONTEXT_S) / hop_s
+    usual_s = float(np.median(durations_s))
+    context = (usual_s + CONTEXT_S) / hop_s
     chunk_frames = int(np.clip(round(CHUNK_CONTEXTS * context), *CHUNK_FRAMES))
     spectrograms = Spectrograms(opts, task.folders.cache)
     spectrograms.require_room(task.recordings)
     noise = stationary_noise(opts, chunk_frames) if cfg.augmentation else None
-    return FrameTask(task, opts, spectrograms, dilations_for(context), chunk_frames, noise, device, precision)
+    return FrameTask(task, opts, spectrograms, dilations_for(context), usual_s, chunk_frames, noise, device, precision)
 
 
 def outcome_of(setup: FrameTask, parts: Sequence[tuple[nn.Module, Sequence[Stretch]]]) -> EventOutcome:
