@@ -293,14 +293,20 @@ def test_the_tapes_that_figures_come_from_are_named():
     assert said.endswith("5.wav and 2 more).")
 
 
-def test_what_the_best_run_has_seen_is_named():
-    layer = Layer(Path("runs/m/v"), "evaluation", PredictionIndex(entries=[]))
+def test_what_every_run_has_seen_is_named_once():
     seen = Seen("training", {"train": ("a.wav", "b.wav"), "val": ("b.wav",)}, {})
-    certificates = {("m", "evaluation"): Certificate((seen, Seen("tuning", {"tuned": ("c.wav",)}, {})), (), ())}
-    assert words.learned_from(layer, certificates) == [
-        "What m has seen – training: 2 tapes (a.wav, b.wav); tuning: 1 tape (c.wav)."
+    tuned, filtered = Seen("tuning", {"tuned": ("c.wav",)}, {}), Seen("filter", {"candidates": ("a.wav",)}, {})
+    certificates = {
+        ("n", "evaluation"): Certificate((seen, tuned), (), ()),
+        ("m", "evaluation"): Certificate((seen, tuned), (), ()),
+        ("m", "postrf"): Certificate((seen, tuned, filtered), (), ()),
+        ("o", "evaluation"): Certificate((), (), ()),
+    }
+    assert words.learned_from(certificates) == [
+        "Tapes behind m, n: training: 2 tapes (a.wav, b.wav); tuning: 1 tape (c.wav).",
+        "Tapes behind m with forest: training: 2 tapes (a.wav, b.wav); tuning: 1 tape (c.wav); filter: 1 tape (a.wav).",
     ]
-    assert words.learned_from(layer, {}) == []
+    assert words.learned_from({}) == []
 
 
 def test_no_tape_is_named_where_errors_are_spread():

@@ -165,7 +165,7 @@ def _page(
         notes=[
             *([words.judged_on(truth)] if truth is not None and layers else []),
             *words.not_seen(compared.certificates),
-            *(words.learned_from(best, compared.certificates) if best else []),
+            *words.learned_from(compared.certificates),
             *compared.notes,
         ],
         against=words.against_best(compared.paired),

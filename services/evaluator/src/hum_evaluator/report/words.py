@@ -127,15 +127,19 @@ def not_seen(certificates: Mapping[tuple[str, str], Certificate]) -> list[str]:
     ]
 
 
-def learned_from(best: Layer, certificates: Mapping[tuple[str, str], Certificate]) -> list[str]:
-    """Return a sentence about the tapes that the best run was made with, as far as known; none without any."""
-    certificate = certificates.get((best.model, best.layer))
-    parts = []
-    for seen in certificate.sources if certificate is not None else ():
-        tapes = sorted({tape for part in seen.tapes.values() for tape in part})
-        more = f" and {len(tapes) - _TAPES_NAMED} more" if len(tapes) > _TAPES_NAMED else ""
-        parts.append(f"{seen.source}: {_count(len(tapes), 'tape')} ({', '.join(tapes[:_TAPES_NAMED])}{more})")
-    return [f"What {best.model} has seen – {'; '.join(parts)}."] if parts else []
+def learned_from(certificates: Mapping[tuple[str, str], Certificate]) -> list[str]:
+    """Return sentences about the tapes that runs were made with, as far as known; one for all that saw the same."""
+    runs_of: dict[str, list[str]] = {}
+    for (model, layer), certificate in sorted(certificates.items()):
+        parts = []
+        for seen in certificate.sources:
+            tapes = sorted({tape for part in seen.tapes.values() for tape in part})
+            more = f" and {len(tapes) - _TAPES_NAMED} more" if len(tapes) > _TAPES_NAMED else ""
+            parts.append(f"{seen.source}: {_count(len(tapes), 'tape')} ({', '.join(tapes[:_TAPES_NAMED])}{more})")
+        if parts:
+            name = f"{model} with forest" if layer == "postrf" else model
+            runs_of.setdefault("; ".join(parts), []).append(name)
+    return [f"Tapes behind {', '.join(runs)}: {said}." for said, runs in runs_of.items()]
 
 
 def gain_of_forest(paired: Sequence[Row], best: Layer | None) -> list[str]:
