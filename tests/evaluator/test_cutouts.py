@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from hum_evaluator import cutouts
+from hum_evaluator.cutout_record import CutoutRecord
 from hum_evaluator.cutouts import cut
 from hum_shared.errors import InputError, PartialFailure, Stopped
 from hum_shared.stopping import StopRequest
@@ -256,9 +258,77 @@ def test_a_damaged_record_means_cutting_again(tmp_path):
 
 def test_runs_that_share_a_folder_remove_nothing_of_each_other(tmp_path):
     write_recording(tmp_path / "audio" / CLIP)
-    for number, run in enumerate((tmp_path / "m" / "a", tmp_path / "m" / "b"), start=1):
-        write_index(run, [selection(CLIP, 0.1 * number, 1.0)])
+    for run in (tmp_path / "m" / "a", tmp_path / "m" / "b"):
+        write_index(run, [selection(CLIP, 0.5, 1.0)])
         cut(run, "evaluation", tmp_path / "audio", tmp_path / "out")
     write_index(tmp_path / "m" / "a", [])
-    cut(tmp_path / "m" / "a", "evaluation", tmp_path / "audio", tmp_path / "out")
-    assert names_in(tmp_path / "out") == ["387_20201207_cut.wav_900_1800_200ms_1000ms.wav"]
+    assert cut(tmp_path / "m" / "a", "evaluation", tmp_path / "audio", tmp_path / "out").n_removed == 0
+    assert names_in(tmp_path / "out") == ["387_20201207_cut.wav_900_1800_500ms_1000ms.wav"]
+
+
+def test_a_stop_forgets_nothing_that_was_cut_before(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        write_recording(tmp_path / "audio" / name)
+    write_index(tmp_path / "run", [selection("a.wav", 0.5, 1.0), selection("b.wav", 0.5, 1.0)])
+    cut(tmp_path / "run", "evaluation", tmp_path / "audio")
+    stop = StopRequest()
+    stop.signal_name = "SIGTERM"
+    with pytest.raises(Stopped):
+        cut(tmp_path / "run", "evaluation", tmp_path / "audio", stop=stop)
+    assert cut(tmp_path / "run", "evaluation", tmp_path / "audio").n_new == 0
+
+
+def test_cutouts_that_were_half_replaced_are_cut_again(tmp_path, monkeypatch):
+    recording = tmp_path / "audio" / CLIP
+    write_recording(recording)
+    write_index(tmp_path / "run", [selection(CLIP, 0.5, 1.0), selection(CLIP, 1.2, 1.4)])
+    folder = cut(tmp_path / "run", "evaluation", tmp_path / "audio").folder
+    soundfile.write(recording, np.zeros(2 * RATE), RATE, subtype="PCM_16")
+    write_wav, calls = cutouts.write_wav, []
+
+    def full_disk(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        write_wav(*arguments)
+
+    monkeypatch.setattr(cutouts, "write_wav", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        cut(tmp_path / "run", "evaluation", tmp_path / "audio")
+    assert cut(tmp_path / "run", "evaluation", tmp_path / "audio").n_new == 2
+    assert all(not soundfile.read(path)[0].any() for path in folder.iterdir())
+
+
+def test_what_a_killed_run_cut_is_known_to_the_next(tmp_path, monkeypatch):
+    write_recording(tmp_path / "audio" / CLIP)
+    write_index(tmp_path / "run", [selection(CLIP, 0.5, 1.0)])
+    monkeypatch.setattr(CutoutRecord, "close", lambda self, complete: None)
+    folder = cut(tmp_path / "run", "evaluation", tmp_path / "audio").folder
+    monkeypatch.undo()
+    write_index(tmp_path / "run", [selection(CLIP, 0.6, 1.0)])
+    assert cut(tmp_path / "run", "evaluation", tmp_path / "audio").n_removed == 1
+    assert names_in(folder) == ["387_20201207_cut.wav_900_1800_600ms_1000ms.wav"]
+
+
+def test_a_recording_that_was_put_away_and_a_moved_run_change_nothing(tmp_path):
+    write_recording(tmp_path / "audio" / CLIP)
+    write_index(tmp_path / "run", [selection(CLIP, 0.5, 1.0)])
+    cut(tmp_path / "run", "evaluation", tmp_path / "audio")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    (tmp_path / "audio" / CLIP).rename(tmp_path / CLIP)
+    again = cut(tmp_path / "moved", "evaluation", tmp_path / "audio")
+    assert (again.n_new, again.n_kept) == (0, 1)
+    (tmp_path / CLIP).rename(tmp_path / "audio" / CLIP)
+    assert cut(tmp_path / "moved", "evaluation", tmp_path / "audio").n_new == 0
+
+
+def test_a_run_that_may_only_be_read_is_cut_with_a_warning(tmp_path, monkeypatch, capsys):
+    write_recording(tmp_path / "audio" / CLIP)
+    write_index(tmp_path / "run", [selection(CLIP, 0.5, 1.0)])
+
+    def read_only(path, content):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("hum_evaluator.cutout_record.write_json", read_only)
+    assert cut(tmp_path / "run", "evaluation", tmp_path / "audio", tmp_path / "out").n_new == 1
+    assert capsys.readouterr().err.count("another run would cut everything again") == 1

@@ -79,6 +79,7 @@ def test_selections_below_the_threshold_are_dropped_and_the_rest_renumbered(case
         ("rf_prob=0.123456", "rf_prob=0.500000"),
         ("far; rf_prob=0.123456", "far; rf_prob=0.500000"),
         ("far; rf_prob=", "far; rf_prob=0.500000"),
+        ("far; rf_prob=0.1; rf_prob=0.2", "far; rf_prob=0.500000"),
         ("rf_prob=0.1 seems low", "rf_prob=0.1 seems low; rf_prob=0.500000"),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hum_shared.config.workspace import open_workspace
 from hum_shared.errors import InputError
 from hum_shared.index import PredictionEntry
 from hum_slurm.context import Context, open_context
@@ -70,6 +71,19 @@ def test_a_workspace_is_recreated_for_its_new_place(tmp_path: Path, file: Path) 
     assert f"workspace='{root}'\n" in text
     assert "it's a" not in text
     assert 'benchmark_corpus = "data/bench"' in (root / "workspace.toml").read_text()
+
+
+def test_a_root_that_only_the_site_of_a_workspace_knows_is_written_into_it(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    packed_workspace(old)
+    with (old / "workspace.toml").open("a") as file:
+        file.write(f'[roots]\nbig = "{tmp_path}"\n')
+    write_pack(tmp_path / "runs.tar.gz", make_pack(open_context(old)))
+    new.mkdir()
+    (new / "workspace.toml").write_text('site = "here.toml"\n')
+    (new / "here.toml").write_text(f'runtime = "venv"\n[roots]\nbig = "{tmp_path}"\n')
+    plan_workspace(read_pack(tmp_path / "runs.tar.gz"), open_context(new)).write()
+    assert open_workspace(new).resolve("{big}/x") == tmp_path / "x"
 
 
 def test_inputs_are_to_be_copied_and_then_checked(tmp_path: Path, file: Path) -> None:

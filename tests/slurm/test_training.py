@@ -10,6 +10,7 @@ from hum_shared.config.training import TrainingCfg
 from hum_shared.config.workspace import WorkspaceSettings, read_settings
 from hum_shared.errors import CfgError, InputError
 from hum_slurm.context import open_context
+from hum_slurm.doctor import examine
 from hum_slurm.factories.training import plan_training
 from hum_slurm.plan import Plan
 from support.slurm_workspace import HOSTILE, make_workspace, read_rows, write_json
@@ -181,6 +182,9 @@ def test_roots_of_a_site_are_added_to_a_workspace_that_lacks_them(tmp_path: Path
     assert file.read_text() == '# mine\nsite = "here.toml"\n\n[roots]  # disks\nimages = "/img"\nbig = "/big"\n'
     assert planned.warnings == ["workspace.toml: added what site here.toml has under [roots]: images"]
     assert plan(root).warnings == []
+    file.write_bytes(b'site = "here.toml"\r\n')
+    plan(root).write()
+    assert file.read_bytes() == b'site = "here.toml"\r\n\r\n[roots]\r\nimages = "/img"\r\nbig = "/other"\r\n'
 
 
 def test_a_root_of_a_site_that_is_left_to_be_filled_in_is_named(tmp_path: Path) -> None:
@@ -189,6 +193,8 @@ def test_a_root_of_a_site_that_is_left_to_be_filled_in_is_named(tmp_path: Path) 
     (root / "here.toml").write_text('runtime = "venv"\n[roots]\nimages = "<storage>/img"\n')
     with pytest.raises(CfgError, match=r"not filled in: roots.images is <storage>"):
         plan(root)
+    (finding, *_) = examine(open_context(root), test_job=False)
+    assert (finding.state, "roots.images is <storage>" in finding.text) == ("problem", True)
 
 
 def test_roots_that_nothing_can_be_added_to_are_an_error_that_says_what_to_add(tmp_path: Path) -> None:

@@ -24,13 +24,13 @@ def recording(name: str = "a.wav", path: Path = Path("a.wav"), dur_s: float = 10
     return LabelledRecording(name, path, name, dur_s, 8000, "0" * 64, CALLS, (1, 2))
 
 
-def maker(*, augment: bool, stretch: Stretch | None = None, frames: int = 100, usual_s: float = 0.1) -> ChunkMaker:
+def maker(*, augment: bool, stretch: Stretch | None = None, frames: int = 100, median_s: float = 0.1) -> ChunkMaker:
     stretch = stretch or Stretch(recording(), 0.0, 10.0)
     # Row t holds t/1000 everywhere: what a chunk shows says where it was cut.
     rows = (torch.arange(1000) / 1000)[:, None].repeat(1, 8).half()
     noise = torch.rand(2 * frames, 8, generator=torch.Generator().manual_seed(0))
     return ChunkMaker(
-        [stretch], {"a.wav": rows}, HOP_S, frames, usual_s, torch.linspace(100, 3000, 8), noise if augment else None
+        [stretch], {"a.wav": rows}, HOP_S, frames, median_s, torch.linspace(100, 3000, 8), noise if augment else None
     )
 
 
@@ -49,10 +49,10 @@ def test_a_chunk_shows_the_frames_around_its_centre_with_their_labels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("usual_s", "expected"), [(0.4, [1, 1, 1, 2**0.5, 1]), (5.0, [1, 10**0.5, 2**0.5, 4, 1]), (9e9, [1, 4, 4, 4, 1])]
+    ("median_s", "expected"), [(0.4, [1, 1, 1, 2**0.5, 1]), (5.0, [1, 10**0.5, 2**0.5, 4, 1]), (9e9, [1, 4, 4, 4, 1])]
 )
-def test_frames_of_short_calls_and_pauses_weigh_more(usual_s: float, expected: list[float]) -> None:
-    _, labels, weights = maker(augment=False, usual_s=usual_s).batch(at(0.5, 1.25, 2, 4.1, 9), torch.Generator())
+def test_frames_of_short_calls_and_pauses_weigh_more(median_s: float, expected: list[float]) -> None:
+    _, labels, weights = maker(augment=False, median_s=median_s).batch(at(0.5, 1.25, 2, 4.1, 9), torch.Generator())
     assert labels[:, 50].tolist() == [0, 1, 0, 1, 0]
     assert weights[:, 50].tolist() == pytest.approx(expected)
 

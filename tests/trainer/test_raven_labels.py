@@ -106,11 +106,12 @@ def test_a_table_without_recording_and_a_row_without_length_are_named(tmp_path):
 def test_a_selection_that_reaches_beyond_its_recording_ends_there(tmp_path):
     hums = tables_corpus(tmp_path)
     table = tmp_path / "labelled_recordings" / f"{hums[0].clip.removesuffix('.wav')}.Table.1.selections.txt"
-    write_selections(table, [Selection(9, 12), Selection(11, 12)])
+    write_selections(table, [Selection(9, 12), Selection(9, 13), Selection(11, 12)])
     indexed = index_corpus(tmp_path, from_selections=True)
     (entry,) = [entry for entry in indexed.index.entries if entry.recording == hums[0].clip]
     assert (entry.clip_start_s, entry.clip_end_s, entry.dur_s) == (9, entry.clip_dur_s, entry.clip_dur_s - 9)
     assert entry.raw_end_s - entry.raw_start_s == entry.dur_s
-    beyond, behind = [problem for problem in indexed.problems if problem.kind == "outside clip"]
+    assert [problem.kind for problem in indexed.problems] == ["outside clip", "duplicate", "outside clip"]
+    beyond, _, behind = indexed.problems
     assert "9–12 s lie outside its clip of 10 s; it is taken to end there" in beyond.message
     assert (beyond.left_out, behind.left_out) == (False, True)

@@ -78,6 +78,7 @@ def test_frames_fit_the_short_calls_where_kinds_differ_much():
         return found.hop_length / found.sr
 
     assert hop_s(5, 95) == hop_s(0, 100)  # a few odd ones change nothing
+    assert hop_s(1, 4) == hop_s(20, 80)
     assert hop_s(20, 80) <= hop_s(0, 100) / 1.9
     assert 0.03 / hop_s(20, 80) >= 8
 

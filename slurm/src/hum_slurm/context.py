@@ -66,15 +66,23 @@ class Context:
     def start_plan(self) -> Plan:
         """Return a plan that first makes the folder a workspace, or adds the roots of its site to it."""
         plan = Plan()
-        file = self.workspace.settings_file
-        if not file.exists():
-            plan.files[file] = format_settings(self.settings)
-        elif self.lacking_roots:
-            plan.files[file] = with_roots(file, self.site.filled_roots(self.lacking_roots))
-            plan.warn(
-                f"{file.name}: added what site {self.site.name} has under [roots]: {', '.join(self.lacking_roots)}"
-            )
+        if not self.workspace.settings_file.exists():
+            plan.files[self.workspace.settings_file] = format_settings(self.settings)
+        self.add_lacking_roots(plan)
         return plan
+
+    def add_lacking_roots(self, plan: Plan) -> None:
+        """Plan to write roots of the site into a `workspace.toml` that lacks them.
+
+        Raises
+        ------
+        CfgError
+            When one is left to be filled in, or `workspace.toml` is written so that nothing can be added.
+        """
+        if self.lacking_roots:
+            file, added = self.workspace.settings_file, ", ".join(self.lacking_roots)
+            plan.files[file] = with_roots(file, self.site.filled_roots(self.lacking_roots))
+            plan.warn(f"{file.name}: added what site {self.site.name} has under [roots]: {added}")
 
 
 def open_context(root: Path, site_name: str | None = None) -> Context:
@@ -97,7 +105,7 @@ def open_context(root: Path, site_name: str | None = None) -> Context:
     workspace, settings = open_workspace(root), read_settings(root)
     site = read_site(settings.site, root) if site_name is None else read_site(site_name, Path.cwd())
     if workspace.settings_file.exists():
-        known = {*settings.roots, *(["data"] if workspace.data.exists() else [])}
+        known = {*settings.roots, *(["data"] if os.path.lexists(workspace.data) else [])}
         lacking = tuple(name for name in site.file.roots if name not in known)
         filled = {name: root / site.file.roots[name] for name in lacking if site.is_filled(site.file.roots[name])}
         return Context(Workspace(root, {**filled, **workspace.roots}), settings, site, lacking)
@@ -126,9 +134,14 @@ def benchmark_tree(context: Context, set_name: str | None, benchmark_root: str |
     return Benchmark(context.workspace.resolve(os.path.normpath(benchmark_root)))
 
 
-def set_option(context: Context, benchmark: Benchmark) -> list[str]:
-    """Return the option that names a benchmark tree to other commands; none for the benchmark itself."""
-    return [] if benchmark == context.workspace.benchmark() else ["--set", benchmark.root.name]
+def set_option(context: Context, benchmark: Benchmark) -> list[str] | None:
+    """Return the option that names a benchmark tree to other commands.
+
+    Nothing for the benchmark itself; None for a tree that is no set of the workspace, which they cannot name.
+    """
+    if benchmark == context.workspace.benchmark():
+        return []
+    return ["--set", benchmark.root.name] if benchmark.root.parent == context.workspace.sets_root else None
 
 
 def task_prefix(context: Context, benchmark: Benchmark) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -107,10 +108,14 @@ def examine_partition(name: StageName, settings: JobSettings, partitions: dict[s
 
 
 def _unfilled(context: Context) -> list[Finding]:
+    checks: list[Callable[[], object]] = [
+        *(partial(context.site.filled, context.site.job(name), name) for name in STAGE_NAMES),
+        partial(context.site.filled_roots, context.lacking_roots),
+    ]
     found = []
-    for name in STAGE_NAMES:
+    for check in checks:
         try:
-            context.site.filled(context.site.job(name), name)
+            check()
         except HumError as error:
             found.append(Finding("problem", str(error)))
     return found[:1] if len({finding.text.partition(":")[2] for finding in found}) == 1 else found

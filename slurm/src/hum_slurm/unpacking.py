@@ -36,7 +36,7 @@ def plan_workspace(pack: Pack, context: Context) -> Plan:
     pack
         The pack.
     context
-        The new workspace and its site. Where `workspace.toml` is there already it stays as it is.
+        The new workspace and its site. Where `workspace.toml` is there already, at most roots of the site are added.
 
     Raises
     ------
@@ -49,6 +49,7 @@ def plan_workspace(pack: Pack, context: Context) -> Plan:
             update={"site": context.settings.site, "roots": context.settings.roots}
         )
         plan.files[context.workspace.settings_file] = format_settings(settings)
+    context.add_lacking_roots(plan)
     unknown = [name for name in pack.description.roots if name not in context.workspace.known_roots]
     if unknown:
         raise InputError(

@@ -147,7 +147,7 @@ def cutouts_command_line(
     done = cut(run_root, stage, audio_dir, out_root, progress_file, StopRequest().install())
     if done.n_removed:
         print(f"{done.n_removed} cutouts of selections that are no more were removed: {done.folder}")
-    if done.n_new == 0:
+    if done.n_new == 0 and not done.n_removed:
         print(f"nothing to do: all {done.n_kept} cutouts are in {done.folder}")
     else:
         print(f"{done.n_new} cutouts written, {done.n_kept} were there already: {done.folder}")

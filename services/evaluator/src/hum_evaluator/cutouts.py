@@ -18,7 +18,7 @@ from hum_shared.config.prediction import PredictionCfg
 from hum_shared.config.workspace import workspace_of
 from hum_shared.errors import AudioError, HumError, InputError
 from hum_shared.failures import settle_failures
-from hum_shared.files import atomic_path
+from hum_shared.files import atomic_path, sha256_json
 from hum_shared.index import PredictionEntry, PredictionIndex, read_index
 from hum_shared.layout import TABLE_SUFFIX, Benchmark
 from hum_shared.progress import track
@@ -61,8 +61,8 @@ def cut(
 ) -> Cutouts:
     """Write a WAV file for every selection of a run.
 
-    Files that are there already are kept when the recording they were cut from is the same; those that were cut for
-    selections that are no more are removed.
+    Files that are there already are kept when the recording they were cut from is the same. Those that were cut for
+    selections that are no more are removed, but not from an `out_root`: other runs may have cut the same ones.
 
     Parameters
     ----------
@@ -95,34 +95,63 @@ def cut(
     n_new = n_kept = 0
     failures: dict[str, str] = {}
     task = f"{run_root.absolute().parent.name}/{run_root.absolute().name}"
-    record = CutoutRecord(run_root / stage / "cutouts.json", folder)
-    names_wanted = [path.name for cutouts in wanted.values() for path in cutouts]
-    obsolete = record.obsolete(names_wanted)
+    record = CutoutRecord(
+        _record_file(run_root / stage, out_root), [path.name for cutouts in wanted.values() for path in cutouts]
+    )
+    # A folder of one's own may be shared with other runs, whose cutouts may have the same names.
+    obsolete = record.obsolete if out_root is None else []
     complete = False
     with track("cutouts", task, "selections", len(index.entries), progress_file) as progress:
         try:
             for (stem, recording), cutouts in sorted(wanted.items(), key=lambda item: item[0][0]):
                 if stop is not None:
                     stop.check("finished cutouts are kept")
-                name = recording or stem
                 try:
-                    source = recordings.find(stem, recording)
-                    kept = {path for path in cutouts if path.exists()} if record.is_cut_from(name, source) else set()
-                    _cut_recording(source, {path: entry for path, entry in cutouts.items() if path not in kept})
-                    n_new, n_kept = n_new + len(cutouts) - len(kept), n_kept + len(kept)
+                    n_cut = _bring_up_to_date(recordings, stem, recording, cutouts, record)
+                    n_new, n_kept = n_new + n_cut, n_kept + len(cutouts) - n_cut
                 except HumError as error:
-                    failures[name] = str(error)
-                    record.forget(name)
+                    failures[recording or stem] = str(error)
                 progress.advance(len(cutouts))
             for name in obsolete:
                 (folder / name).unlink(missing_ok=True)
             complete = True
         finally:
-            record.write(names_wanted, complete=complete)
+            record.close(complete=complete)
         settle_failures(folder / "failures.json", failures, len(wanted))
-        if n_new == 0:
+        if n_new == 0 and not obsolete:
             progress.advance(0, f"nothing to do: all {n_kept} cutouts are in {folder}")
     return Cutouts(folder, n_new, n_kept, len(obsolete))
+
+
+def _record_file(layer: Path, out_root: Path | None) -> Path:
+    """Return where it is kept what a layer's cutouts were made from: one file for each folder that they went to."""
+    if out_root is None:
+        return layer / "cutouts.json"
+    return layer / f"cutouts_{sha256_json(str(out_root.absolute()))[:12]}.json"
+
+
+def _bring_up_to_date(
+    recordings: RecordingFolder,
+    stem: str,
+    recording: str | None,
+    cutouts: Mapping[Path, PredictionEntry],
+    record: CutoutRecord,
+) -> int:
+    """Cut what is missing of a recording, or all of it where the recording is another one; return how many."""
+    name, there = recording or stem, {path for path in cutouts if path.exists()}
+    try:
+        source = recordings.find(stem, recording)
+    except InputError:
+        if len(there) == len(cutouts) and record.knows(name):
+            return 0  # a recording that was put away when all was done
+        raise
+    state = record.state_of(name, source)
+    current = there if record.is_cut_from(name, state) else set()
+    if len(current) < len(cutouts):
+        record.begin(name)
+        _cut_recording(source, {path: entry for path, entry in cutouts.items() if path not in current})
+    record.finish(name, state)
+    return len(cutouts) - len(current)
 
 
 def cutout_name(stem: str, entry: PredictionEntry) -> str:

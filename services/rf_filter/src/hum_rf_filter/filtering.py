@@ -13,7 +13,7 @@ from hum_shared import names
 from hum_shared.index import PredictionEntry
 from hum_shared.selections import Selection
 
-_EARLIER_NOTE = re.compile(r"(?:;\s*|^)rf_prob=(?:\d\.\d+)?$")
+_EARLIER_NOTE = re.compile(r"(?:(?:;\s*|^)rf_prob=(?:\d\.\d+)?)+$")
 
 
 @dataclass(frozen=True)

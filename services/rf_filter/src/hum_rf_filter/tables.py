@@ -118,8 +118,8 @@ def read_features(path: Path) -> pd.DataFrame:
     if missing:
         found = ", ".join(str(name) for name in table.columns[:6])
         raise TableError(f"{path}: no column {', '.join(missing)}; found: {found}, …")
-    numbers = pd.to_numeric(table[SELECTION], errors="coerce")
-    if numbers.isna().any():
-        row = int(numbers.isna().argmax())
-        raise TableError(f"{path}: line {row + 2}: {SELECTION} {table[SELECTION][row]!r} is not a number. Correct it.")
+    wrong = ~np.isfinite(pd.to_numeric(table[SELECTION], errors="coerce").to_numpy(np.float64))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise TableError(f"{path}: row {row + 1}: {SELECTION} is {table[SELECTION][row]}, not a number. Correct it.")
     return table

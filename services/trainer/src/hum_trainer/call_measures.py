@@ -118,8 +118,8 @@ def usual_duration_s(durations_s: NDArray[np.float64]) -> float:
 
 
 def short_duration_s(durations_s: NDArray[np.float64]) -> float:
-    """Return the duration that a tenth of the calls stay below."""
-    return float(np.quantile(durations_s, _SHORTER))
+    """Return the duration that a tenth of the calls stay at or below."""
+    return float(np.quantile(durations_s, _SHORTER, method="inverted_cdf"))
 
 
 def band_edges_hz(resolution_hz: float, highest_hz: float) -> NDArray[np.float64]:

@@ -38,23 +38,32 @@ def read_or_make_index(corpus_root: Path, out: Path, *, write: bool) -> CorpusIn
     Raises
     ------
     InputError
-        With `write`, when the index lacks hums of the corpus: noise would be cut out of them.
+        With `write`, when all there are lack hums of the corpus: noise would be cut out of them.
     """
     from hum_shared.errors import InputError
     from hum_shared.index import CorpusIndex, read_index, write_index
     from hum_trainer.corpus import INDEX_FILE
     from hum_trainer.index_lookup import not_indexed
 
+    older: list[tuple[str, CorpusIndex]] = []
     for path in (out / INDEX_FILE, corpus_root / INDEX_FILE):
         if path.exists():
             index = read_index(path, CorpusIndex)
             new = not_indexed(corpus_root, index)
-            if new:
-                said = f"{path} is older than the corpus: it lacks {len(new)} hums, the first {new[0]}. Index it again."
-                if write:
-                    raise InputError(said)
-                warn(said)
-            return index
+            if not new:
+                return index
+            option = "" if path.parent == corpus_root else f" --out {path.parent}"
+            said = (
+                f"{path} is older than the corpus: it lacks {len(new)} hums, the first {new[0]}. "
+                f"Index it again: hum-trainer index-corpus {corpus_root}{option}"
+            )
+            older.append((said, index))
+    if older:
+        said, index = older[0]
+        if write:
+            raise InputError(said)
+        warn(said)
+        return index
     index = indexed_corpus(corpus_root, digests=write).index
     if write:
         write_index(out / INDEX_FILE, index)

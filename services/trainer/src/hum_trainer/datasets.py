@@ -21,6 +21,7 @@ from hum_trainer.swapping import replaced_folder
 from hum_trainer.tables import dataset_tables, write_tables
 
 INDEX_FILE = "variant_index.json"
+_SPLIT_VERSION = 2  # raised when the same seed and corpus give other parts
 LEAKAGE_FILE = "leakage_report.json"
 TABLE_FOLDER = "selection_tables"
 PICTURE_FOLDER = "spectrograms"
@@ -124,7 +125,7 @@ def inputs_digest(root: Path, index: CorpusIndex, strategy: DatasetStrategy, *, 
             "entries": [entry.model_dump(mode="json") for entry in index.entries],
             "strategy": strategy.model_dump(mode="json"),
             "spectrograms": spectrograms,
-            "version": __version__,
+            "version": [__version__, _SPLIT_VERSION],
             "files": seen,
         }
     )

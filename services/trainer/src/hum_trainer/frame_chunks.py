@@ -150,9 +150,9 @@ class ChunkMaker:
         Seconds per frame.
     frames
         Per chunk.
-    usual_s
-        Duration of a usual call. In a mean over frames short calls and short pauses would hardly count, but each is to
-        be found: a frame of a call or pause of duration d weighs √(usual_s / d), 1 to `MOST_WEIGHT`.
+    median_s
+        Duration of a median call. In a mean over frames short calls and short pauses would hardly count, but each is to
+        be found: a frame of a call or pause of duration d weighs √(median_s / d), 1 to `MOST_WEIGHT`.
     hz
         Frequency of each bin, shape (F,).
     noise
@@ -164,7 +164,7 @@ class ChunkMaker:
     rows: Mapping[str, Tensor]
     hop_s: float
     frames: int
-    usual_s: float
+    median_s: float
     hz: Tensor
     noise: Tensor | None
 
@@ -210,7 +210,7 @@ class ChunkMaker:
             labels[row] = place % 2
             lasts_s = np.concatenate(([np.inf], np.diff(edges), [np.inf]))[place]
             weights[row] = (at_s >= stretch.start_s) & (at_s < stretch.end_s)
-            weights[row] *= np.clip(np.sqrt(self.usual_s / lasts_s), 1.0, MOST_WEIGHT)
+            weights[row] *= np.clip(np.sqrt(self.median_s / lasts_s), 1.0, MOST_WEIGHT)
             if len(edges):
                 right = place.clip(1, len(edges) - 1)
                 nearest = np.minimum(np.abs(at_s - edges[right - 1]), np.abs(at_s - edges[right]))

@@ -38,7 +38,7 @@ class FrameTask:
 
     Attributes
     ----------
-    usual_s
+    median_s
         Duration of a median call.
     chunk_frames
         Length of a training example.
@@ -51,7 +51,7 @@ class FrameTask:
     opts: DataOpts
     spectrograms: Spectrograms
     dilations: Sequence[int]
-    usual_s: float
+    median_s: float
     chunk_frames: int
     noise: torch.Tensor | None
     device: torch.device
@@ -70,13 +70,13 @@ def frame_task(task: CorpusTask) -> FrameTask:
     opts = data_opts(cfg)
     hop_s = opts.hop_length / opts.sr
     durations_s, _ = durations_and_gaps([recording.calls for recording in task.recordings])
-    usual_s = float(np.median(durations_s))
-    context = (usual_s + CONTEXT_S) / hop_s
+    median_s = float(np.median(durations_s))
+    context = (median_s + CONTEXT_S) / hop_s
     chunk_frames = int(np.clip(round(CHUNK_CONTEXTS * context), *CHUNK_FRAMES))
     spectrograms = Spectrograms(opts, task.folders.cache)
     spectrograms.require_room(task.recordings)
     noise = stationary_noise(opts, chunk_frames) if cfg.augmentation else None
-    return FrameTask(task, opts, spectrograms, dilations_for(context), usual_s, chunk_frames, noise, device, precision)
+    return FrameTask(task, opts, spectrograms, dilations_for(context), median_s, chunk_frames, noise, device, precision)
 
 
 def outcome_of(setup: FrameTask, parts: Sequence[tuple[nn.Module, Sequence[Stretch]]]) -> EventOutcome:

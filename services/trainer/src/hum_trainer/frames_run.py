@@ -170,7 +170,7 @@ def _trainer(setup: FrameTask, fold: Fold, number: int, n_chunks: int) -> EventT
         {part.recording.name: setup.spectrograms.of(part.recording) for part in fold.train},
         setup.hop_s,
         setup.chunk_frames,
-        setup.usual_s,
+        setup.median_s,
         bin_frequencies(setup.opts),
         setup.noise,
     )

@@ -157,15 +157,15 @@ def assemble(
     find = clip_finder({name: clip.dur_s for name, clip in clips.items()})
     named = [(find(hum.clip) or hum.clip, hum) for hum in hums]
     for clip_name, hum in sorted(named, key=lambda pair: (pair[0], pair[1].start_s, pair[1].end_s, pair[1].source)):
-        twin = first_source.setdefault((clip_name, hum.start_s, hum.end_s), hum.source)
         clip = clips.get(clip_name)
+        # A selection that was drawn past the end holds no sound there; a cut-out file has a length of its own.
+        end_s = hum.end_s if hum.hum_path is not None or clip is None else min(hum.end_s, clip.dur_s)
+        twin = first_source.setdefault((clip_name, hum.start_s, end_s), hum.source)
         found = _check(hum, clip, None if twin == hum.source else twin, namesakes.get(names.recording_stem(hum.clip)))
         problems += found
         if clip is None or any(problem.left_out for problem in found):
             continue
         raw = raws.get(clip.name.tape)
-        # A selection that was drawn past the end holds no sound there; a cut-out file has a length of its own.
-        end_s = hum.end_s if hum.hum_path is not None else min(hum.end_s, clip.dur_s)
         entries.append(
             CorpusEntry(
                 uid=len(entries) + 1,

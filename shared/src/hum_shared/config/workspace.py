@@ -79,12 +79,12 @@ def with_roots(path: Path, roots: Mapping[str, str]) -> str:
     else:
         text = f"{text[: table.end()].rstrip()}\n{added}{text[table.end() :]}"
     try:
-        understood = tomllib.loads(text)["roots"].items() >= dict(roots).items()
+        understood = tomllib.loads(text).get("roots", {}).items() >= dict(roots).items()
     except tomllib.TOMLDecodeError:
         understood = False
     if not understood:
         raise CfgError(f"{path}: add under [roots]: {', '.join(added.splitlines())}")
-    return text
+    return text.replace("\n", "\r\n") if b"\r\n" in path.read_bytes() else text
 
 
 def open_workspace(root: Path) -> Workspace:

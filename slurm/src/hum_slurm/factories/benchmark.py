@@ -13,7 +13,7 @@ from hum_shared.errors import InputError
 from hum_shared.layout import Benchmark
 from hum_shared.recordings import recordings_folder
 from hum_slurm.arrays import Task, plan_arrays
-from hum_slurm.context import Context, benchmark_tree, set_option, task_prefix
+from hum_slurm.context import Context, benchmark_tree, task_prefix
 from hum_slurm.factories.runs import benchmark_runs
 from hum_slurm.factories.tuned import out_of_tape_folder, plan_tune, tuned_values
 from hum_slurm.models import KnownModel, known_models
@@ -116,7 +116,7 @@ def plan_benchmark(
         plan.warn(f"{benchmark.cfg_root / model_name / tag}: not of these models and variants; kept, and evaluated too")
     _plan_ground_truth_stages(context, plan, benchmark, corpus, recordings, decoded)
     tunes = plan_tune(context, plan, benchmark, models)
-    option = set_option(context, benchmark)
+    option = [] if set_name is None else ["--set", set_name]
     if tracks:
         plan.suggest("hum-slurm", "run", "predict", "--executor", "local", *option)
         plan.suggest("bash", benchmark.jobs.root / LAUNCHER)

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from hum_shared.layout import Benchmark
 from hum_slurm.arrays import Task, plan_arrays
-from hum_slurm.context import Context, benchmark_tree, set_option, task_prefix
+from hum_slurm.context import Context, benchmark_tree, task_prefix
 from hum_slurm.factories.runs import scored_folder, written_runs
 from hum_slurm.plan import Plan
 from hum_slurm.stages import stage
@@ -44,7 +44,12 @@ def plan_cutouts(context: Context, *, layer: Layer = "postrf", set_name: str | N
         if one == layer or (benchmark.jobs.root / script).is_file()
     }
     plan_arrays(plan, context, stage("cutouts"), benchmark.jobs, groups, default_concurrency=20)
-    option = set_option(context, benchmark)
+    for script in groups.keys() - {scripts[layer]}:
+        plan.warn(
+            f"{script} stays part of the stage: `run` and `submit` take both layers. Remove it, and write this again, "
+            "to leave the other out."
+        )
+    option = [] if set_name is None else ["--set", set_name]
     plan.suggest("hum-slurm", "run", "cutouts", "--executor", "local", *option)
     plan.suggest("sbatch", benchmark.jobs.root / scripts[layer])
     return plan

@@ -64,6 +64,7 @@ def plan_evaluation(
         default_concurrency=20,
     )
     option = set_option(context, benchmark)
-    plan.suggest("hum-slurm", "run", "evaluate", "--executor", "local", *option)
+    if option is not None:
+        plan.suggest("hum-slurm", "run", "evaluate", "--executor", "local", *option)
     plan.suggest("bash", benchmark.jobs.root / LAUNCHER)
     return plan

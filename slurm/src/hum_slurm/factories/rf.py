@@ -101,6 +101,7 @@ def plan_rf(
         )
     plan_arrays(plan, context, stage("rf"), benchmark.jobs, {ARRAY: tasks}, launcher=LAUNCHER, default_concurrency=20)
     option = set_option(context, benchmark)
-    plan.suggest("hum-slurm", "run", "rf", "--executor", "local", *option)
+    if option is not None:
+        plan.suggest("hum-slurm", "run", "rf", "--executor", "local", *option)
     plan.suggest("bash", benchmark.jobs.root / LAUNCHER)
     return plan
