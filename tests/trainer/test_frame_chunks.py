@@ -81,7 +81,7 @@ def test_calls_that_a_chunk_does_not_show_say_nothing_about_noise() -> None:
     rows = torch.zeros(1000, 8).half()
     rows[100:150] = 4.0
     beside = Stretch(recording(), 1.4, 3.0)  # of the first call 0.1 s, less than of the one outside
-    shown = ChunkMaker([beside], {"a.wav": rows}, HOP_S, 400, 0.1, torch.linspace(100, 3000, 8), torch.zeros(800, 8))
+    shown = ChunkMaker([beside], {"a.wav": rows}, HOP_S, 400, None, torch.linspace(100, 3000, 8), torch.zeros(800, 8))
     inputs, labels, weights = shown.batch(Chunks(np.zeros(64, np.int64), np.full(64, 2.7)), torch.Generator())
     assert torch.all(labels[:, 330:340].max() == 1)
     assert torch.all(weights[:, 330:] == 0)

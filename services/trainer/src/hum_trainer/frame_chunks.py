@@ -151,8 +151,9 @@ class ChunkMaker:
     frames
         Per chunk.
     median_s
-        Duration of a median call. In a mean over frames short calls and short pauses would hardly count, but each is to
-        be found: a frame of a call or pause of duration d weighs √(median_s / d), 1 to `MOST_WEIGHT`.
+        Duration of a median call, where calls are of very different length. In a mean over frames the short ones, and
+        short pauses, would hardly count, but each is to be found: a frame of a call or pause of duration d weighs
+        √(median_s / d), 1 to `MOST_WEIGHT`. None: all weigh alike.
     hz
         Frequency of each bin, shape (F,).
     noise
@@ -164,7 +165,7 @@ class ChunkMaker:
     rows: Mapping[str, Tensor]
     hop_s: float
     frames: int
-    median_s: float
+    median_s: float | None
     hz: Tensor
     noise: Tensor | None
 
@@ -208,9 +209,10 @@ class ChunkMaker:
             edges = merged(stretch.recording.calls).ravel()
             place = np.searchsorted(edges, at_s, side="right")  # odd within a call
             labels[row] = place % 2
-            lasts_s = np.concatenate(([np.inf], np.diff(edges), [np.inf]))[place]
             weights[row] = (at_s >= stretch.start_s) & (at_s < stretch.end_s)
-            weights[row] *= np.clip(np.sqrt(self.median_s / lasts_s), 1.0, MOST_WEIGHT)
+            if self.median_s is not None:
+                lasts_s = np.concatenate(([np.inf], np.diff(edges), [np.inf]))[place]
+                weights[row] *= np.clip(np.sqrt(self.median_s / lasts_s), 1.0, MOST_WEIGHT)
             if len(edges):
                 right = place.clip(1, len(edges) - 1)
                 nearest = np.minimum(np.abs(at_s - edges[right - 1]), np.abs(at_s - edges[right]))

@@ -15,7 +15,7 @@ from hum_shared.model.dense import DenseNetwork, dilations_for
 from hum_shared.model.device import autocast
 from hum_shared.model.front_end import DataOpts
 from hum_trainer import mining
-from hum_trainer.call_measures import durations_and_gaps
+from hum_trainer.call_measures import durations_and_gaps, usual_duration_s
 from hum_trainer.corpus_task import CLASSES, CorpusTask
 from hum_trainer.event_loop import Negative
 from hum_trainer.event_measures import EventOutcome, ScoredStretch, event_outcome
@@ -39,7 +39,8 @@ class FrameTask:
     Attributes
     ----------
     median_s
-        Duration of a median call.
+        Duration of a median call, where a tenth of the calls are much shorter, else None; see
+        :class:`~hum_trainer.frame_chunks.ChunkMaker`.
     chunk_frames
         Length of a training example.
     noise
@@ -51,7 +52,7 @@ class FrameTask:
     opts: DataOpts
     spectrograms: Spectrograms
     dilations: Sequence[int]
-    median_s: float
+    median_s: float | None
     chunk_frames: int
     noise: torch.Tensor | None
     device: torch.device
@@ -76,7 +77,17 @@ def frame_task(task: CorpusTask) -> FrameTask:
     spectrograms = Spectrograms(opts, task.folders.cache)
     spectrograms.require_room(task.recordings)
     noise = stationary_noise(opts, chunk_frames) if cfg.augmentation else None
-    return FrameTask(task, opts, spectrograms, dilations_for(context), median_s, chunk_frames, noise, device, precision)
+    return FrameTask(
+        task,
+        opts,
+        spectrograms,
+        dilations_for(context),
+        median_s if usual_duration_s(durations_s) < median_s else None,
+        chunk_frames,
+        noise,
+        device,
+        precision,
+    )
 
 
 def outcome_of(setup: FrameTask, parts: Sequence[tuple[nn.Module, Sequence[Stretch]]]) -> EventOutcome:
