@@ -20,7 +20,7 @@ MOST_CALLS = 300
 """How many calls are listened to; spread evenly over the corpus."""
 
 _BANDS_PER_OCTAVE = 4
-_SHORTER, _MUCH_SHORTER = 0.1, 2.5  # the shortest tenth sets the pace where calls are this many times as long
+_SHORTER, _MUCH_SHORTER = 0.1, 3.0  # the shortest tenth sets the pace where calls are this many times as long
 _HEARD_DB = 6.0  # a band is heard in a call when it is this far above the surroundings
 _HEARD_IN = 0.15  # share of calls in which a band of the core is heard
 _REACHED_BY = 0.1  # share of calls that reach beyond the core
