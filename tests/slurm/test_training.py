@@ -170,13 +170,19 @@ def test_a_site_left_to_be_filled_in_is_an_error(tmp_path: Path) -> None:
         plan(root)
 
 
+def workspace_at_site(root: Path, settings: str, site: str) -> Path:
+    """A workspace whose `workspace.toml` names the site file `here.toml` in it."""
+    make_workspace(root, "dataset_a")
+    (root / "workspace.toml").write_text(settings)
+    (root / "here.toml").write_text(f'runtime = "venv"\n{site}')
+    return root
+
+
 def test_roots_of_a_site_are_added_to_a_workspace_that_lacks_them(tmp_path: Path) -> None:
-    root = make_workspace(tmp_path / "w", "dataset_a")
+    settings = '# mine\nsite = "here.toml"\n\n[roots]  # disks\nbig = "/big"\n'
+    site = 'images = "{images}/v1"\n[roots]\nimages = "/img"\nbig = "/other"\n'
+    root = workspace_at_site(tmp_path / "w", settings, site)
     file = root / "workspace.toml"
-    file.write_text('# mine\nsite = "here.toml"\n\n[roots]  # disks\nbig = "/big"\n')
-    (root / "here.toml").write_text(
-        'runtime = "venv"\nimages = "{images}/v1"\n[roots]\nimages = "/img"\nbig = "/other"\n'
-    )
     planned = plan(root)
     planned.write()
     assert file.read_text() == '# mine\nsite = "here.toml"\n\n[roots]  # disks\nimages = "/img"\nbig = "/big"\n'
@@ -188,9 +194,7 @@ def test_roots_of_a_site_are_added_to_a_workspace_that_lacks_them(tmp_path: Path
 
 
 def test_a_root_of_a_site_that_is_left_to_be_filled_in_is_named(tmp_path: Path) -> None:
-    root = make_workspace(tmp_path / "w", "dataset_a")
-    (root / "workspace.toml").write_text('site = "here.toml"\n')
-    (root / "here.toml").write_text('runtime = "venv"\n[roots]\nimages = "<storage>/img"\n')
+    root = workspace_at_site(tmp_path / "w", 'site = "here.toml"\n', '[roots]\nimages = "<storage>/img"\n')
     with pytest.raises(CfgError, match=r"not filled in: roots.images is <storage>"):
         plan(root)
     (finding, *_) = examine(open_context(root), test_job=False)
@@ -198,9 +202,8 @@ def test_a_root_of_a_site_that_is_left_to_be_filled_in_is_named(tmp_path: Path) 
 
 
 def test_roots_that_nothing_can_be_added_to_are_an_error_that_says_what_to_add(tmp_path: Path) -> None:
-    root = make_workspace(tmp_path / "w", "dataset_a")
-    (root / "workspace.toml").write_text('site = "here.toml"\nroots = { big = "/big" }\n')
-    (root / "here.toml").write_text('runtime = "venv"\n[roots]\nimages = "/img"\n')
+    settings = 'site = "here.toml"\nroots = { big = "/big" }\n'
+    root = workspace_at_site(tmp_path / "w", settings, '[roots]\nimages = "/img"\n')
     with pytest.raises(CfgError, match=r'workspace.toml: add under \[roots\]: images = "/img"'):
         plan(root)
 
