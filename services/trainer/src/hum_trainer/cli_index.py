@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,10 +53,10 @@ def read_or_make_index(corpus_root: Path, out: Path, *, write: bool) -> CorpusIn
             new = not_indexed(corpus_root, index)
             if not new:
                 return index
-            option = "" if path.parent == corpus_root else f" --out {path.parent}"
+            option = [] if path.parent == corpus_root else ["--out", str(path.parent)]
             said = (
                 f"{path} is older than the corpus: it lacks {len(new)} hums, the first {new[0]}. "
-                f"Index it again: hum-trainer index-corpus {corpus_root}{option}"
+                f"Index it again: {shlex.join(['hum-trainer', 'index-corpus', str(corpus_root), *option])}"
             )
             older.append((said, index))
     if older:
