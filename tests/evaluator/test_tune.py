@@ -390,13 +390,14 @@ def test_a_neighbourhood_stays_within_its_values(values, reach):
     assert found.max() <= max(values) + 1e-12
 
 
-@pytest.mark.parametrize(("n_alarms", "alarms_at", "lowest", "highest"), [
-    (4, 5.5, -1, 1),  # keeping these few out would leave the calls 0.5: the plain cut is taken
-    (60, 0.5, 1, 3),  # these are many, and there is room
+@pytest.mark.parametrize(("calls_from", "n_alarms", "alarms_at", "lowest", "highest"), [
+    (6, 4, 5.5, 1.5, 2.5),  # keeping these few out would leave the calls 0.5: they are let in, and -2 to 6 is flat
+    (6, 60, 0.5, 3, 4),  # these are many, and there is room
+    (1, 0, 0.0, -0.1, 0.3),  # -2 to 1 is flat, but the cut does not fall below a probability of one half
 ])  # fmt: skip
-def test_false_alarms_are_kept_out_where_that_leaves_calls_room(n_alarms, alarms_at, lowest, highest):
+def test_the_cut_is_the_middle_of_what_costs_nothing(calls_from, n_alarms, alarms_at, lowest, highest):
     predicted, met = np.zeros((1, N_BINS), dtype=np.int64), np.zeros((len(IOUS), 1, N_BINS), dtype=np.int64)
-    calls = np.round((np.linspace(6, 7, 100) + LARGEST) / BIN).astype(int)
+    calls = np.round((np.linspace(calls_from, calls_from + 1, 100) + LARGEST) / BIN).astype(int)
     np.add.at(predicted[0], calls, 1)
     np.add.at(met, (slice(None), 0, calls), 1)
     for odds, n in ((-2.0, 1), (alarms_at, n_alarms)):

@@ -35,7 +35,7 @@ class Plateau:
     Attributes
     ----------
     cut
-        Log-odds within the flat stretch: 0, a probability of one half, unless that lies outside or at its rim.
+        Log-odds: the middle of the flat stretch, or 0, a probability of one half, if that is higher and within it.
     low, high
         The ends of the flat stretch.
     f1
@@ -207,8 +207,9 @@ def _plateau(trial: Trial, true: Counts, folds: NDArray[np.bool_]) -> Plateau:
 def _cut(f1: Floats, predicted: Counts) -> tuple[Floats, int, int, int]:
     """Return the expected F1 of each cut, the cut to take, and the ends of the flat stretch it lies in.
 
-    The cut nearest to a probability of one half is taken: where the scores of these tapes allow many cuts, those
-    of others, which are rarely surer, are best met by the plain one. It keeps `_REACH` from the ends.
+    The middle of that stretch is taken, or a probability of one half if that is higher and lies inside: recordings to
+    search hold sounds that these tapes do not, which are taken for calls, but with less certainty than calls are. The
+    cut keeps `_REACH` from the ends.
     """
     mean = f1.mean(axis=0)
     expected = gaussian_filter1d(mean, _SPREAD / BIN, mode="nearest")
@@ -224,7 +225,8 @@ def _cut(f1: Floats, predicted: Counts) -> tuple[Floats, int, int, int]:
     if len(seen):
         low, high = np.clip((low, high), seen[0], seen[-1]).tolist()
     margin = min(round(_REACH / BIN), (high - low) // 2)
-    row = int(np.clip(round(LARGEST / BIN), low + margin, high - margin))
+    half = int(np.clip(round(LARGEST / BIN), low + margin, high - margin))
+    row = max(half, (low + high) // 2)
     return expected, row, low, high
 
 
