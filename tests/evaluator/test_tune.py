@@ -11,7 +11,7 @@ from hum_evaluator.tracks import Prediction, find_sources, read_prediction
 from hum_evaluator.truth import read_truth
 from hum_evaluator.tune import f1_of, tune
 from hum_evaluator.tune_data import Material, best_temperature, collect_material
-from hum_evaluator.tune_search import _f1_of_cuts, _neighbourhood, _plateau, tune_decoder
+from hum_evaluator.tune_search import _f1_of_cuts, _neighbourhood, _objective, _plateau, tune_decoder
 from hum_evaluator.tune_trials import BIN, IOUS, LARGEST, N_BINS, Trial, _shifts, grid, trials
 from hum_shared.config.cfg import write_cfg
 from hum_shared.config.evaluation import EvaluationCfg
@@ -390,17 +390,34 @@ def test_a_neighbourhood_stays_within_its_values(values, reach):
     assert found.max() <= max(values) + 1e-12
 
 
-@pytest.mark.parametrize(("calls_from", "n_alarms", "alarms_at", "lowest", "highest"), [
-    (6, 4, 5.5, 1.5, 2.5),  # keeping these few out would leave the calls 0.5: they are let in, and -2 to 6 is flat
-    (6, 60, 0.5, 3, 4),  # these are many, and there is room
-    (1, 0, 0.0, -0.1, 0.3),  # -2 to 1 is flat, but the cut does not fall below a probability of one half
-])  # fmt: skip
-def test_the_cut_is_the_middle_of_what_costs_nothing(calls_from, n_alarms, alarms_at, lowest, highest):
+def plateau_of(*candidates, calls_from):
+    """The plateau of 100 calls, a unit of log-odds wide, and other candidates: (log-odds, how many)."""
     predicted, met = np.zeros((1, N_BINS), dtype=np.int64), np.zeros((len(IOUS), 1, N_BINS), dtype=np.int64)
     calls = np.round((np.linspace(calls_from, calls_from + 1, 100) + LARGEST) / BIN).astype(int)
     np.add.at(predicted[0], calls, 1)
     np.add.at(met, (slice(None), 0, calls), 1)
-    for odds, n in ((-2.0, 1), (alarms_at, n_alarms)):
+    for odds, n in candidates:
         predicted[0, round((odds + LARGEST) / BIN)] += n
-    plateau = _plateau(Trial({}, (0.0, 0.0), predicted, met), np.array([100]), np.array([True]))
+    trial, true, folds = Trial({}, (0.0, 0.0), predicted, met), np.array([100]), np.array([True])
+    return _plateau(trial, true, folds), _objective(trial, true, folds)
+
+
+@pytest.mark.parametrize(("calls_from", "candidates", "lowest", "highest"), [
+    (6, [(-2.0, 1), (5.5, 4)], 1, 3),  # keeping these few out would leave the calls 0.5: they are let in
+    (6, [(-2.0, 1), (0.5, 60)], 2, 4),  # these are many, and there is room
+    (6, [], 1, 3),  # a spread of 1.5 log-odds costs little up to there
+    (1, [], 0, 0.3),  # … but the cut does not fall below a probability of one half
+    (-4, [], -5, -4),  # … unless the calls do
+])  # fmt: skip
+def test_the_cut_is_as_strict_as_costs_nothing(calls_from, candidates, lowest, highest):
+    plateau, _ = plateau_of(*candidates, calls_from=calls_from)
     assert lowest <= plateau.cut <= highest
+
+
+@pytest.mark.parametrize("calls_from", [1, 6, 12.8])
+def test_without_a_false_alarm_the_objective_is_no_lower_and_the_cut_no_higher(calls_from):
+    with_one, objective_with_one = plateau_of((-2.0, 1), calls_from=calls_from)
+    without, objective = plateau_of(calls_from=calls_from)
+    assert objective >= objective_with_one
+    assert without.cut <= with_one.cut + BIN
+    assert without.low < -2

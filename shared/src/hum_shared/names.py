@@ -235,15 +235,8 @@ def parse_dataset_clip(name: str) -> DatasetClipName:
         raise NameFormatError(
             f"{name}: not a dataset clip's name; expected <class>-<label>_<id>_<year>_<tape>_<start ms>_<end ms>.wav"
         )
-    return DatasetClipName(
-        match["class"],
-        match["label"],
-        int(match["id"]),
-        match["year"],
-        match["tape"],
-        int(match["start"]),
-        int(match["end"]),
-    )
+    number, start_ms, end_ms = (int(match[part]) for part in ("id", "start", "end"))
+    return DatasetClipName(match["class"], match["label"], number, match["year"], match["tape"], start_ms, end_ms)
 
 
 def format_dataset_clip(clip: DatasetClipName) -> str:

@@ -36,7 +36,7 @@ from hum_shared.stopping import StopRequest
 ALL: tuple[DecoderName, ...] = ("hysteresis", "peak", "change", "union")
 """In the order of preference between decoders that are equally good."""
 
-_SEARCH_VERSION = 3
+_SEARCH_VERSION = 4
 """Raised when the search finds something else in the same scores."""
 _EQUAL = 0.005  # differences in mean F1 below this do not choose a decoder
 _THRESHOLDS = (0.3, 0.5, 0.7)

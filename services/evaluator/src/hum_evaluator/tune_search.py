@@ -22,6 +22,7 @@ _PLAIN = {"edge_level": 3, "step_s": 1, "merge_drop": 2}  # which value needs no
 _EQUAL = 0.003  # of two settings whose mean F1 differs by less, the plainer one is taken
 _SPREAD = 1.5  # log-odds by which the scores of another tape may well lie higher or lower; standard deviation
 _NEAR = 5  # bins to either side of the best cut in which the highest F1 is looked for
+_FREE = 0.001  # loss of expected F1 that a stricter cut may cost
 _FLAT = 0.01  # loss of F1 that still belongs to the plateau
 _REACH = float(np.log(0.7 / 0.3))  # log-odds from 0.5 to 0.7: between 0.3 and 0.7 results should hardly change
 
@@ -35,7 +36,7 @@ class Plateau:
     Attributes
     ----------
     cut
-        Log-odds: the middle of the flat stretch, or 0, a probability of one half, if that is higher and within it.
+        Log-odds: within the flat stretch, and not below 0, a probability of one half, unless the stretch is.
     low, high
         The ends of the flat stretch.
     f1
@@ -207,9 +208,9 @@ def _plateau(trial: Trial, true: Counts, folds: NDArray[np.bool_]) -> Plateau:
 def _cut(f1: Floats, predicted: Counts) -> tuple[Floats, int, int, int]:
     """Return the expected F1 of each cut, the cut to take, and the ends of the flat stretch it lies in.
 
-    The middle of that stretch is taken, or a probability of one half if that is higher and lies inside: recordings to
-    search hold sounds that these tapes do not, which are taken for calls, but with less certainty than calls are. The
-    cut keeps `_REACH` from the ends.
+    Of cuts whose expected F1 is within `_FREE` of the best, the highest is taken, but none below a probability of one
+    half if that lies inside: recordings to search hold sounds that these tapes do not, which can only add false alarms.
+    The cut keeps `_REACH` from the ends.
     """
     mean = f1.mean(axis=0)
     expected = gaussian_filter1d(mean, _SPREAD / BIN, mode="nearest")
@@ -220,13 +221,15 @@ def _cut(f1: Floats, predicted: Counts) -> tuple[Floats, int, int, int]:
         low -= 1
     while high < N_BINS - 1 and good[high + 1]:
         high += 1
-    # Cuts beyond the least and the most certain candidate change nothing: the plateau ends there.
+    # Nothing is left above the most certain candidate: the stretch ends there. Below the least certain one it goes on.
     seen = np.flatnonzero(predicted)
     if len(seen):
-        low, high = np.clip((low, high), seen[0], seen[-1]).tolist()
+        high = max(low, min(high, int(seen[-1])))
     margin = min(round(_REACH / BIN), (high - low) // 2)
     half = int(np.clip(round(LARGEST / BIN), low + margin, high - margin))
-    row = max(half, (low + high) // 2)
+    inside = expected[low : high + 1]
+    strictest = low + int(np.flatnonzero(inside >= inside.max() - _FREE)[-1])
+    row = min(max(half, strictest), high - margin)
     return expected, row, low, high
 
 
