@@ -46,8 +46,33 @@ def test_an_interval_is_as_wide_as_theory_has_it():
 
 
 def test_empty_units_count_among_the_drawn():
-    # One tape in five has calls: in a third of the draws it is missing, and nothing can be found.
-    assert intervals95(tapes((1, 1, 1), *[(0, 0, 0)] * 4)).recall == (0.0, 1.0)
+    # One tape in five has two calls, another a false alarm: in a third of the draws each is missing.
+    found = intervals95(tapes((1, 1, 2), (0, 1, 0), *[(0, 0, 0)] * 3))
+    assert found.precision == (0.0, 1.0)
+    assert found.f1[0] == 0.0  # the false alarm alone
+    assert found.recall == (0.5, 0.5)  # without calls there is no recall
+
+
+def test_draws_in_which_there_is_nothing_to_count_say_nothing():
+    perfect, blind = tapes((1, 1, 1), *[(0, 0, 0)] * 9), tapes((0, 0, 1), *[(0, 0, 0)] * 9)
+    assert intervals95(perfect).f1 == (1.0, 1.0)
+    assert (difference(perfect, blind).low, difference(perfect, blind).high) == (1.0, 1.0)
+    nothing = tapes(*[(0, 0, 0)] * 5)
+    assert intervals95(nothing).f1 == (0.0, 0.0)
+    assert (difference(nothing, nothing).delta, difference(nothing, nothing).low) == (0.0, None)
+
+
+def test_runs_counted_by_tape_and_by_block_are_paired_by_tape():
+    blocks = {(str(tape), block): (1, 1, 1) for tape in range(4) for block in range(10)}
+    with_another_tape = {(str(tape), 0): (10, 10, 10) for tape in range(4)} | {("unlabelled", 0): (0, 0, 0)}
+    found = difference(with_another_tape, blocks)
+    assert (found.delta, found.better, found.worse, found.by) == (0.0, 0, 0, "tape")
+
+
+def test_without_calls_the_tape_with_fewer_false_alarms_is_the_better_one():
+    quiet = tapes(*[(9, 10, 10)] * 5, *[(0, 0, 0)] * 4, (0, 3, 0))
+    loud = tapes(*[(9, 10, 10)] * 5, *[(0, 50, 0)] * 5)
+    assert difference(quiet, loud).verdict.startswith("better on 5 of 10 tapes, ΔF1 +0.")
 
 
 def test_the_same_counts_give_the_same_interval():

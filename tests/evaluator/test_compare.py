@@ -191,6 +191,29 @@ def test_a_clip_of_a_known_tape_that_was_not_labelled_is_unknown(tmp_path):
     assert NEXT_CLIP in warning
 
 
+@pytest.mark.parametrize(("unknown", "precision", "hours"), [("count", 0.5, 0.5), ("ignore", 1.0, 0.25)])
+def test_selections_beyond_the_labelled_part_of_a_tape_are_named(tmp_path, unknown, precision, hours):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)], [recording(CLIP, TAPE)])
+    write_run(
+        tmp_path, [prediction(1, TAPE, 1, 2), prediction(2, TAPE, 1000, 1001)], [recording(TAPE, TAPE, dur_s=1800.0)]
+    )
+    found = compared(tmp_path, unknown=unknown)
+    assert (found.runs[0]["precision"], found.runs[0]["hours"]) == (precision, hours)
+    assert "m/v evaluation: 1 predictions outside the labelled parts of their tapes" in found.warnings[0]
+    for refusing in ({"unknown": "error"}, {"strict": True}):
+        with pytest.raises(InputError, match="outside the labelled parts"):
+            compared(tmp_path, **refusing)
+
+
+def test_parts_of_a_recording_that_were_not_scored_are_no_hours_and_their_calls_were_never_scored(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2), call(2, CLIP, 500, 501)], [recording(CLIP, TAPE)])
+    write_run(tmp_path, [prediction(1, CLIP, 1, 2)], [{**recording(CLIP, TAPE), "scored_s": [(0.0, 90.0)]}])
+    with pytest.raises(InputError, match="never scored"):
+        compared(tmp_path)
+    (row,) = compared(tmp_path, allow_missing=True).runs
+    assert (row["hours"], row["recall"], row["gt_per_hour"]) == (0.025, 0.5, 40.0)
+
+
 def test_calls_in_recordings_that_were_never_scored_are_refused_by_name(tmp_path):
     write_truth(tmp_path, [call(1, CLIP, 1, 2), call(2, NEXT_CLIP, 901, 902, offset_s=900)])
     write_run(tmp_path, [prediction(1, CLIP, 1, 2)], [recording(CLIP, TAPE)])
@@ -285,7 +308,7 @@ def test_new_columns_stand_behind_the_old_ones(tmp_path):
     assert float(row["bias_onset_ms"]) == pytest.approx(100)
     assert (row["interval_by"], float(row["f1_low"]), float(row["f1_high"])) == (
         "one-minute block",
-        0.0,
+        pytest.approx(2 / 3),
         pytest.approx(2 / 3),
     )
     (tape,) = read_csv(tmp_path / "t.csv")
@@ -316,11 +339,12 @@ def test_differences_between_runs_are_written_with_a_verdict(tmp_path):
     assert found.runs[0]["interval_by"] == "tape"
 
 
-def write_card(root, tapes, model="m"):
+def write_card(root, tapes, recordings=None, model="m"):
     (root / "workspace.toml").touch()
     path = root / "TRAINING/runs/models" / model / "models/model.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"training_data": {"tapes": {"train": tapes}}}), encoding="utf-8")
+    data = {"tapes": {"train": tapes}, "recordings": recordings or {}}
+    path.write_text(json.dumps({"training_data": data}), encoding="utf-8")
 
 
 def test_a_benchmark_tape_that_was_trained_on_is_named_and_refused_when_strict(tmp_path):
@@ -332,6 +356,14 @@ def test_a_benchmark_tape_that_was_trained_on_is_named_and_refused_when_strict(t
     assert found.warnings == [f"m: leakage: 1 benchmark tape in training (train): {TAPE}"]
     with pytest.raises(InputError, match="leakage"):
         compared(tmp_path, strict=True)
+
+
+def test_the_corpus_tells_digests_that_an_index_made_of_text_logs_lacks(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)], [{**recording(CLIP, TAPE), "sha256": "a" * 64}])
+    write_run(tmp_path, [], [recording(CLIP, TAPE)])
+    write_card(tmp_path, [OTHER], {"train": {OTHER: "a" * 64}})
+    found = compared(tmp_path)
+    assert found.warnings == [f"m: leakage: the audio of benchmark recordings is in training: {CLIP}"]
 
 
 def test_tapes_apart_are_certified(tmp_path):

@@ -162,6 +162,18 @@ def test_rates_are_counts_over_scored_hours():
     assert rates.by_hour(found, recordings) == ("hour of the tape", [(0.0, 4.0, 2.0)])
 
 
+def test_rates_count_what_was_scored_once_and_no_more():
+    whole = RecordingInfo(name="a", tape=TAPE, offset_s=0, dur_s=1800)
+    twice = [whole, whole.model_copy(update={"name": "b", "offset_s": 900, "dur_s": 900})]
+    assert Layer(Path("m/v"), "evaluation", PredictionIndex(meta={"recordings": twice}, entries=[])).hours == 0.5
+    partly = [whole.model_copy(update={"scored_s": [(0.0, 900.0)]})]
+    found = events(truth_of(call(1, 2), call(1500, 1501)), [selection(1, 2)], partly, 0.4)
+    assert kinds(found) == [("hit", ""), ("miss", NEVER_SCORED)]
+    for recordings, rate in ((twice, 4.0), (partly, 4.0)):
+        assert rates.by_tape(found, recordings)[0][1] == rate
+        assert rates.by_hour(found, recordings)[1][0][1] == rate
+
+
 def test_hours_are_those_of_the_day_where_names_tell_the_time():
     tape = "A_20201207_233000.wav"
     recordings = [RecordingInfo(name=tape, tape=tape, offset_s=0, dur_s=3600)]
@@ -334,9 +346,12 @@ def test_calls_are_counted_by_quality_and_by_what_became_of_them():
 
 
 def test_a_model_that_saw_nothing_of_the_benchmark_is_named():
-    clean, unsure = Certificate((), (), ()), Certificate((), ("no card",), ())
+    seen = tuple(Seen(source, {}, {}) for source in ("training", "tuning"))
+    clean, unsure = Certificate(seen, (), ()), Certificate((), ("no card",), ())
     (said,) = words.not_seen({("a", "evaluation"): clean, ("b", "evaluation"): clean, ("b", "postrf"): unsure})
-    assert "training, tuning and forest of a used none" in said
+    assert said.endswith("training and tuning of a used none of these tapes (by tape and by digest of the audio).")
+    (said,) = words.not_seen({("a", "evaluation"): Certificate(seen, (), (), by_audio=False)})
+    assert said.endswith("(by tape; not all digests of the audio are known).")
     assert words.not_seen({("b", "postrf"): unsure}) == []
 
 

@@ -68,6 +68,14 @@ def test_the_last_layer_that_judged_a_selection_ranks_it():
     assert np.isnan(confidence_of(entry()))
 
 
+def test_among_selections_that_are_all_sure_the_score_ranks():
+    saturated = [confidence_of(entry(confidence=1.0, score_max=score)) for score in (0.99991, 0.99993, 0.99992)]
+    assert np.argsort(saturated).tolist() == [0, 2, 1]
+    filtered = [confidence_of(entry(rf_prob=1.0, confidence=1.0, score_max=score)) for score in (0.2, 0.9)]
+    assert filtered[0] < filtered[1]
+    assert confidence_of(entry(confidence=0.5, score_max=1.0)) < confidence_of(entry(confidence=0.500001, score_max=0))
+
+
 def test_where_the_filter_lets_everything_pass_the_decoders_confidence_ranks():
     calls, detections = [(10, 12), (30, 32)], [(10, 12), (20, 22), (30, 32), (50, 52)]
     decoder = [0.9, 0.4, 0.8, 0.3]

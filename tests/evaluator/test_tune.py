@@ -258,8 +258,8 @@ def test_what_was_not_scored_counts_for_nothing(tmp_path):
     instant_s = whole.windows.instant_s
     scored = (instant_s < 10) | ((instant_s >= 20) & (instant_s < 35))
     noise = np.where(scored[:, None], sure, [1.0, 0.0])
-    parts = as_intervals([(0.0, 10.0), (20.0, 35.0)])
-    partial = replace(whole, windows=replace(whole.windows, probs=noise), scored_s=parts)
+    info = whole.recording.model_copy(update={"scored_s": [(0.0, 10.0), (20.0, 35.0)]})
+    partial = replace(whole, windows=replace(whole.windows, probs=noise), recording=info)
     _, calls = scene(0)
     middle = np.array(calls).mean(axis=1)
     inside = (middle < 10) | ((middle >= 20) & (middle < 35))
@@ -272,6 +272,21 @@ def test_what_was_not_scored_counts_for_nothing(tmp_path):
     )
     of_the_part = collect_material([replace(whole, windows=alone)], read_truth(index))
     assert best_temperature(material) == best_temperature(replace(of_the_part, calls=material.calls)) > 1.5
+
+
+def test_what_was_not_labelled_counts_for_nothing(tmp_path):
+    index = write_scene(tmp_path, TAPES)
+    whole = tune(index, tmp_path / "scores", "hysteresis", tmp_path / "whole.json")
+    content = json.loads(index.read_text(encoding="utf-8"))
+    for recording in content["meta"]["recordings"]:
+        recording["dur_s"] = 40.0
+    content["entries"] = [one for one in content["entries"] if one["clip_end_s"] < 40]
+    index.write_text(json.dumps(content), encoding="utf-8")
+    partly = tune(index, tmp_path / "scores", "hysteresis", tmp_path / "partly.json")
+    assert partly.warnings == (f"60 s of 3 scored recordings are not labelled and left out, the first is {TAPES[0]}",)
+    assert partly.content.tuned_on["hours"] == pytest.approx(3 * 40 / 3600, abs=1e-6)
+    f1 = [made.content.results["hysteresis"]["f1_by_threshold"]["0.5"]["0.5"] for made in (whole, partly)]
+    assert f1[1] == pytest.approx(f1[0], abs=0.03)
 
 
 def test_a_track_that_was_scored_in_part_says_so_and_counts_its_hours(tmp_path):

@@ -28,6 +28,11 @@ class RecordingInfo(_Record):
     offset_s: float = Field(description="where the recording starts on its tape, s")
     dur_s: float = Field(description="length of the file, s")
     sha256: str | None = Field(default=None, description="digest of the file's bytes")
+    scored_s: list[tuple[float, float]] | None = Field(
+        default=None,
+        description="begin and end (s of the file) of the only parts that were scored; None, and left out: all of it",
+        exclude_if=lambda parts: parts is None,
+    )
 
 
 # --- corpus_index.json -----------------------------------------------------------------------------------

@@ -35,6 +35,19 @@ def duration(intervals: Intervals) -> float:
     return float(np.sum(np.diff(merged(intervals), axis=1)))
 
 
+def intersection(a: Intervals, b: Intervals) -> Intervals:
+    """Return the time that lies in both sets, as sorted intervals that neither overlap nor touch."""
+    a, b = merged(a), merged(b)
+    i, j, _ = overlapping_pairs(a, b)
+    return merged(np.column_stack((np.maximum(a[i, 0], b[j, 0]), np.minimum(a[i, 1], b[j, 1]))))
+
+
+def inside(times: NDArray[np.float64], intervals: Intervals) -> NDArray[np.bool_]:
+    """Return which instants lie in an interval: at its start, but not at its end; shape of `times`."""
+    edges = merged(intervals).ravel()
+    return np.asarray(np.searchsorted(edges, times, side="right") % 2 == 1)
+
+
 def gaps(intervals: Intervals, start: float, end: float) -> Intervals:
     """Return what `intervals` leave free of [start, end], sorted, without empty ones."""
     busy = merged(intervals)

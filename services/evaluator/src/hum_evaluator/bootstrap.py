@@ -27,7 +27,7 @@ _AT_A_TIME = 64  # resamples whose weights are held in memory
 
 @dataclass(frozen=True)
 class Intervals95:
-    """95 % intervals (low, high); None where nothing can be counted."""
+    """95 % intervals (low, high) over those draws in which there is something to count; 0 to 0 where none has."""
 
     by: By
     precision: tuple[float, float]
@@ -42,7 +42,8 @@ class Difference:
     Attributes
     ----------
     better, worse
-        Tapes on which the first run's F1 is higher, and lower.
+        Tapes on which the first run's F1 is higher, and lower; where a tape holds no calls, its false alarms are fewer,
+        and more.
     n_tapes
         Tapes with calls or detections of either.
     delta, low, high
@@ -103,9 +104,8 @@ def intervals95(counts: Counts, resamples: int = RESAMPLES) -> Intervals95 | Non
         return None
     sums = _resampled([np.array([units[unit] for unit in sorted(units)], dtype=np.float64)], resamples)[0]
     tp, n_pred, n_gt = sums.T
-    rates = (_share(tp, n_pred), _share(tp, n_gt), _share(2 * tp, n_pred + n_gt))
-    low_high = [tuple(np.percentile(rate, _LEVELS).tolist()) for rate in rates]
-    return Intervals95(by, *low_high)
+    low_high = [_percentiles(rate) for rate in (_share(tp, n_pred), _share(tp, n_gt), _share(2 * tp, n_pred + n_gt))]
+    return Intervals95(by, *(pair or (0.0, 0.0) for pair in low_high))
 
 
 def difference(one: Counts, other: Counts, resamples: int = RESAMPLES) -> Difference | None:
@@ -114,28 +114,26 @@ def difference(one: Counts, other: Counts, resamples: int = RESAMPLES) -> Differ
     The same draws of tapes (or blocks) count for both, so what makes a tape hard for both does not blur the
     difference.
     """
+    by = drawn({**one, **other})
+    if by == "tape":  # first of all: one may be counted by tape, the other by block
+        one, other = by_tape(one), by_tape(other)
     # What only one of them has: the calls are there for both, and the other one found none of them.
     everything = {unit: (0, 0, (one.get(unit) or other[unit])[2]) for unit in sorted({*one, *other})}
     if not everything:
         return None
-    by = drawn(everything)
     first, second = {**everything, **one}, {**everything, **other}
     tapes = (by_tape(first), by_tape(second))
-    if by == "tape":
-        first, second = tapes
     stacked = [np.array([part[unit] for unit in sorted(part)], dtype=np.float64) for part in (first, second)]
     low = high = None
     if len(stacked[0]) > 1:
         deltas = np.subtract(*(_f1(sums) for sums in _resampled(stacked, resamples)))
-        low, high = np.percentile(deltas, _LEVELS).tolist()
+        low, high = _percentiles(deltas) or (None, None)
     heard = [unit for unit in tapes[0] if any(part[unit][1] or part[unit][2] for part in tapes)]
-    per_tape = [
-        float(np.subtract(*(_f1(np.array([part[unit]], dtype=np.float64)) for part in tapes))[0]) for unit in heard
-    ]
-    delta = float(np.subtract(*(_f1(part.sum(axis=0, keepdims=True)) for part in stacked))[0])
+    values = [[_worth(*part[unit]) for part in tapes] for unit in heard]
+    delta = float(np.subtract(*(np.nan_to_num(_f1(part.sum(axis=0, keepdims=True))) for part in stacked))[0])
     return Difference(
-        better=sum(value > 0 for value in per_tape),
-        worse=sum(value < 0 for value in per_tape),
+        better=sum(mine > theirs for mine, theirs in values),
+        worse=sum(mine < theirs for mine, theirs in values),
         n_tapes=len(heard),
         delta=delta,
         low=low,
@@ -164,5 +162,20 @@ def _f1(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     return _share(2 * sums[:, 0], sums[:, 1] + sums[:, 2])
 
 
+def _worth(tp: int, n_pred: int, n_gt: int) -> float:
+    """Return what orders runs on a tape: F1, and without calls the fewer false alarms the better."""
+    return 2 * tp / (n_pred + n_gt) if n_gt else -n_pred
+
+
 def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+    """Return shares; NaN where there is nothing to share."""
+    return np.asarray(np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0))
+
+
+def _percentiles(values: NDArray[np.float64]) -> tuple[float, float] | None:
+    """Return the ends of the 95 % interval over the draws that have a value; None where none has."""
+    known = values[~np.isnan(values)]
+    if len(known) == 0:
+        return None
+    low, high = np.percentile(known, _LEVELS).tolist()
+    return low, high

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from hum_evaluator import heard
 from hum_evaluator.bootstrap import Counts, by_tape, drawn
 from hum_evaluator.leakage import (
     Certificate,
@@ -30,7 +31,7 @@ from hum_evaluator.truth import GroundTruth, read_truth, tape_of
 from hum_shared.config.workspace import workspace_of
 from hum_shared.errors import InputError
 from hum_shared.index import PredictionEntry, PredictionIndex, RecordingInfo, read_index
-from hum_shared.intervals import Intervals, as_intervals, merged
+from hum_shared.intervals import Intervals, as_intervals, intersection
 from hum_shared.layout import Workspace
 from hum_shared.matching import Matching
 from hum_shared.progress import track
@@ -54,8 +55,8 @@ class Rules:
     matching
         See :func:`hum_shared.matching.match`.
     unknown
-        What becomes of predictions in recordings that the ground truth does not know: counted as false
-        positives, left out, or refused.
+        What becomes of predictions in recordings, and parts of tapes, that the ground truth does not know: counted as
+        false positives, left out, or refused.
     allow_missing
         Calls in recordings that were never scored count as missed instead of being refused.
     strict
@@ -181,25 +182,23 @@ def compare_run(
     for entry in predicted:
         if (entry.label or "").lower() != "noise":
             by_tape.setdefault(tape_of(entry), []).append((*entry.tape_interval_s(), confidence_of(entry)))
-    heard: dict[str, list[tuple[float, float]]] = {}
-    for recording in scored or ():
-        stretch = (recording.offset_s, recording.offset_s + recording.dur_s)
-        heard.setdefault(recording.tape, []).append(stretch)
-    return {
-        tape: _tape(
-            truth, tape, by_tape[tape], None if scored is None else merged(as_intervals(heard.get(tape, ()))), rules
-        )
-        for tape in sorted(by_tape)
-    }
+    listened, nothing = heard.by_tape(scored or ()), as_intervals([])
+    found = {}
+    for tape in sorted(by_tape):
+        part = None if scored is None else listened.get(tape, nothing)
+        if part is not None and rules.unknown == "ignore" and (labelled := truth.labelled(tape)) is not None:
+            part = intersection(part, labelled)
+        found[tape] = _tape(truth, tape, by_tape[tape], part, rules)
+    return found
 
 
 def _tape(
-    truth: GroundTruth, tape: str, found: Sequence[tuple[float, float, float]], heard: Intervals | None, rules: Rules
+    truth: GroundTruth, tape: str, found: Sequence[tuple[float, float, float]], scored: Intervals | None, rules: Rules
 ) -> Tape:
     rows = np.array(sorted(found), dtype=np.float64).reshape(-1, 3)
     calls, detections = truth.intervals(tape), rows[:, :2]
     result = outcome(calls, truth.qualities(tape), detections, rules.min_iou, rules.matching)
-    return Tape(calls, detections, rows[:, 2], result, heard)
+    return Tape(calls, detections, rows[:, 2], result, scored)
 
 
 def _add_run(
@@ -219,7 +218,12 @@ def _add_run(
     strangers = [entry for entry in predicted if not truth.knows(entry)]
     if strangers:
         names = _some(sorted({entry.recording or entry.tape for entry in strangers}))
-        said = f"{name}: {len(strangers)} predictions in recordings that the ground truth does not know: {names}"
+        where = (
+            "outside the labelled parts of their tapes"
+            if all(tape_of(entry) in truth.tapes for entry in strangers)
+            else "in recordings that the ground truth does not know"
+        )
+        said = f"{name}: {len(strangers)} predictions {where}: {names}"
         if rules.unknown == "error":
             refusals.append(f"{said}. Use --unknown count or --unknown ignore, or correct --gt.")
         elif rules.unknown == "ignore":
@@ -230,8 +234,6 @@ def _add_run(
     tapes = truth.tapes
     if rules.unknown == "count":
         tapes |= {recording.tape for recording in scored or ()}
-    if scored is not None and rules.unknown == "ignore":
-        scored = [recording for recording in scored if truth.covers(recording)]
     met = compare_run(truth, predicted, sorted(tapes), rules, scored)
     counts = block_counts(met, rules.min_iou, rules.matching)
     if drawn(counts) == "tape":
@@ -257,9 +259,14 @@ def _certify(
     if layer == "postrf" and isinstance(forest, str):
         more_sources, more_missing = source_of_forest(workspace.resolve(forest))
         sources, missing = [*sources, *more_sources], [*missing, *more_missing]
-    scored = index.meta.recordings or truth.recordings
-    if scored is None:
-        scored = [RecordingInfo(name=tape, tape=tape, offset_s=0, dur_s=0) for tape in sorted(truth.tapes)]
+    labelled = {recording.name: recording for recording in truth.recordings or ()}
+    scored = [
+        # An index made of text logs holds no digests; that of the corpus does.
+        recording.model_copy(update={"sha256": labelled[recording.name].sha256})
+        if recording.sha256 is None and recording.name in labelled
+        else recording
+        for recording in index.meta.recordings or truth.recordings or ()
+    ] or [RecordingInfo(name=tape, tape=tape, offset_s=0, dur_s=0) for tape in sorted(truth.tapes)]
     certificate = certify(scored, sources, missing)
     known = found.certificates.get((model, layer))
     found.certificates[model, layer] = certificate if known is None else known.with_more(certificate)

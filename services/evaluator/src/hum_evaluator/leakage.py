@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hum_shared import names
 from hum_shared.config.decoding import DECODER_FILE
@@ -15,6 +15,8 @@ from hum_shared.index import RecordingInfo
 CARD_FILE = "model.json"
 
 _SHOWN = 3
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -61,23 +63,26 @@ class Certificate:
         What could not be checked, and why; one line each.
     overlaps
         Benchmark data that was seen; none is as it should be.
+    by_audio
+        The digest of every recording is known, so that copies under another name would have been found.
     """
 
     sources: tuple[Seen, ...]
     missing: tuple[str, ...]
     overlaps: tuple[Overlap, ...]
+    by_audio: bool = True
 
     def with_more(self, other: Certificate) -> Certificate:
         """Return what is known of the data behind several runs of a model."""
+
+        def both(mine: tuple[_T, ...], theirs: tuple[_T, ...]) -> tuple[_T, ...]:
+            return *mine, *(one for one in theirs if one not in mine)
+
         return Certificate(
-            *(
-                (*mine, *(one for one in theirs if one not in mine))
-                for mine, theirs in (
-                    (self.sources, other.sources),
-                    (self.missing, other.missing),
-                    (self.overlaps, other.overlaps),
-                )
-            )
+            both(self.sources, other.sources),
+            both(self.missing, other.missing),
+            both(self.overlaps, other.overlaps),
+            self.by_audio and other.by_audio,
         )
 
     @property
@@ -110,7 +115,8 @@ def certify(benchmark: Sequence[RecordingInfo], sources: Iterable[Seen], missing
         same = sorted({one.name for one in benchmark if one.sha256 is not None and one.sha256 in seen.digests})
         if same:
             overlaps.append(Overlap(seen.source, "audio", (), tuple(same)))
-    return Certificate(sources, tuple(missing), tuple(overlaps))
+    by_audio = all(one.sha256 is not None for one in benchmark) and all(seen.digests for seen in sources)
+    return Certificate(sources, tuple(missing), tuple(overlaps), by_audio)
 
 
 def learnt_in_sample(sources: Iterable[Seen]) -> list[str]:

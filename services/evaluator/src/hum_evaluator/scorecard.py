@@ -13,10 +13,10 @@ from hum_evaluator.collar import collar_match
 from hum_evaluator.metrics import OTHER_IOUS, RATES, Outcome, Row, pooled, rates
 from hum_evaluator.ranking import average_precision, false_alarms_per_hour, psds, ranking
 from hum_shared.index import PredictionEntry
-from hum_shared.intervals import Intervals
+from hum_shared.intervals import Intervals, inside
 from hum_shared.matching import Matching, match
 
-_OF_EQUALS = 1e-6  # what the decoder's confidence adds to a filter's probability
+_OF_EQUALS = 1e-7  # what the next best measure adds: less than the last decimal of the one before
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,25 @@ class Tape:
         """Hours that were scored; None where unknown."""
         return None if self.heard is None else float(np.sum(self.heard[:, 1] - self.heard[:, 0])) / 3600
 
+    @property
+    def n_heard(self) -> int:
+        """How many calls lie (with their middle) in what was scored; all where that is unknown."""
+        return len(self.calls) if self.heard is None else int(inside(self.calls.mean(axis=1), self.heard).sum())
+
 
 def confidence_of(entry: PredictionEntry) -> float:
     """Return what ranks a selection: the filter's probability, else the decoder's confidence, else its score.
 
     Filters give many selections one probability, one that lets everything pass gives it to all: of these the ones
-    that the decoder is surer of come first. NaN when an index carries nothing of that.
+    that the decoder is surer of come first. So do those with the higher score among selections of one confidence: the
+    surest ones all have 1. NaN when an index carries nothing of that.
     """
+    sure = None if entry.confidence is None else entry.confidence + _OF_EQUALS * (entry.score_max or 0.0)
     if entry.rf_prob is not None:
-        return entry.rf_prob + _OF_EQUALS * (entry.confidence or 0.0)
-    for value in (entry.confidence, entry.score_max, entry.cnn_logit_mean):
+        return entry.rf_prob + _OF_EQUALS * (sure or 0.0)
+    if sure is not None:
+        return sure
+    for value in (entry.score_max, entry.cnn_logit_mean):
         if value is not None:
             return value
     return float("nan")
@@ -86,7 +95,7 @@ def more_columns(tapes: Sequence[Tape], min_iou: float, matching: Matching) -> R
     row["bias_onset_ms"] = float(np.mean(result.onset_ms)) if found else None
     row["bias_offset_ms"] = float(np.mean(result.offset_ms)) if found else None
     row["hours"] = hours
-    row["gt_per_hour"] = n_gt / hours if hours else None
+    row["gt_per_hour"] = sum(tape.n_heard for tape in tapes) / hours if hours else None
     row["pred_per_hour"] = n_pred / hours if hours else None
     return row
 

@@ -16,7 +16,7 @@ from hum_shared.decoders import Windows, noise_index
 from hum_shared.errors import HumError, InputError, TableError
 from hum_shared.files import read_json, read_text
 from hum_shared.index import RecordingInfo
-from hum_shared.intervals import Intervals, as_intervals, duration
+from hum_shared.intervals import as_intervals, duration
 from hum_shared.layout import LOG_SUFFIX, SCORE_SUFFIX
 from hum_shared.scores import read_score_meta, read_score_track
 
@@ -52,8 +52,6 @@ class Prediction:
         Frequency limits of the model.
     notes
         What a reader of the tables should know, one line each.
-    scored_s
-        Begin and end, s, of the only parts that were scored, shape (n, 2); None: all of it.
     """
 
     recording: RecordingInfo
@@ -62,7 +60,6 @@ class Prediction:
     low_hz: float
     high_hz: float
     notes: tuple[str, ...] = ()
-    scored_s: Intervals | None = None
 
 
 def find_sources(scores_dir: Path, log_dir: Path) -> tuple[list[Source], dict[str, str]]:
@@ -152,17 +149,18 @@ def _from_track(source: Source) -> Prediction:
         offset_s=meta.clip_offset_s,
         dur_s=round(meta.frames / meta.sample_rate, 6),
         sha256=meta.recording_sha256,
+        scored_s=meta.scored_s,
     )
     try:
         low_hz, high_hz = float(meta.front_end["fmin"]), float(meta.front_end["fmax"])
     except (KeyError, TypeError, ValueError):
         raise TableError(f"{source.path}: front_end in its metadata lacks fmin or fmax. Score it again.") from None
     windows = _windows(track.start_s, track.end_s, track.probs.astype(np.float64), classes, source.path, track.centre_s)
-    if meta.scored_s is None:
+    if info.scored_s is None:
         return Prediction(info, windows, classes, low_hz, high_hz)
-    scored_s = as_intervals(meta.scored_s)
-    note = f"{info.name}: only {duration(scored_s):.0f} s of {info.dur_s:.0f} s were scored; nothing is found elsewhere"
-    return Prediction(info, windows, classes, low_hz, high_hz, (note,), scored_s)
+    scored_s = duration(as_intervals(info.scored_s))
+    note = f"{info.name}: only {scored_s:.0f} s of {info.dur_s:.0f} s were scored; nothing is found elsewhere"
+    return Prediction(info, windows, classes, low_hz, high_hz, (note,))
 
 
 def _from_log(source: Source) -> Prediction:

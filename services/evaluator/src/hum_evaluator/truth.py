@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from hum_evaluator import heard
 from hum_shared import names
 from hum_shared.errors import InputError
 from hum_shared.index import CorpusEntry, CorpusIndex, PredictionEntry, RecordingInfo, read_index
-from hum_shared.intervals import Intervals, as_intervals, overlapping_pairs
+from hum_shared.intervals import Intervals, as_intervals, inside, overlapping_pairs
 
 
 @dataclass(frozen=True)
@@ -42,47 +44,42 @@ class GroundTruth:
         """Return the quality of each call of a tape."""
         return [call.quality for call in self.calls.get(tape, ())]
 
+    @cached_property
+    def _labelled(self) -> dict[str, Intervals]:
+        return heard.by_tape(self.recordings or ())
+
+    def labelled(self, tape: str) -> Intervals | None:
+        """Return what was labelled of a tape, in tape time, sorted; None: all of it, as far as known."""
+        return self._labelled.get(tape)
+
     def knows(self, entry: PredictionEntry) -> bool:
-        """Whether a selection lies in a recording that was labelled, or in one that shares tape time with it."""
+        """Whether (the middle of) a selection lies in what was labelled."""
         tape = tape_of(entry)
         if tape not in self.tapes:
             return False
-        if self.recordings is None or entry.recording is None:
-            return True
-        labelled = [recording for recording in self.recordings if recording.tape == tape]
-        if not labelled:
-            return True  # a tape that is known by its calls alone
-        own = names.parse_recording(entry.recording)
-        end_s = np.inf if own.end_s is None else own.end_s
-        return any(own.offset_s < _end_s(other) and other.offset_s < end_s for other in labelled)
+        labelled = self.labelled(tape)
+        return labelled is None or bool(inside(np.array([sum(entry.tape_interval_s()) / 2]), labelled)[0])
 
     def covers(self, recording: RecordingInfo) -> bool:
         """Whether a recording was labelled, or shares tape time with one that was."""
         if recording.tape not in self.tapes:
             return False
-        labelled = [other for other in self.recordings or () if other.tape == recording.tape]
-        if not labelled:
-            return True  # a tape that is known by its calls alone
-        return any(recording.offset_s < _end_s(other) and other.offset_s < _end_s(recording) for other in labelled)
+        labelled = self.labelled(recording.tape)
+        return labelled is None or len(overlapping_pairs(heard.stretches(recording), labelled)[0]) > 0
 
     def never_scored(self, scored: Sequence[RecordingInfo]) -> list[str]:
         """Return the labelled recordings that, or calls of which, lie in none of the scored recordings, sorted.
 
         One without calls counts too: the false alarms that it would have given are missing.
         """
-        heard: dict[str, Intervals] = {
-            tape: as_intervals((part.offset_s, _end_s(part)) for part in scored if part.tape == tape)
-            for tape in self.tapes
-        }
+        listened, nothing = heard.by_tape(scored), as_intervals([])
         missing: set[str] = set()
         for tape, calls in self.calls.items():
-            inside, _, _ = overlapping_pairs(self.intervals(tape), heard[tape])
-            missing |= {calls[row].recording for row in set(range(len(calls))) - set(inside.tolist())}
+            rows, _, _ = overlapping_pairs(self.intervals(tape), listened.get(tape, nothing))
+            missing |= {calls[row].recording for row in set(range(len(calls))) - set(rows.tolist())}
         for recording in self.recordings or ():
-            inside, _, _ = overlapping_pairs(
-                as_intervals([(recording.offset_s, _end_s(recording))]), heard[recording.tape]
-            )
-            if len(inside) == 0:
+            rows, _, _ = overlapping_pairs(heard.stretches(recording), listened.get(recording.tape, nothing))
+            if len(rows) == 0:
                 missing.add(recording.name)
         return sorted(missing)
 
@@ -108,7 +105,3 @@ def read_truth(index_file: Path) -> GroundTruth:
 def tape_of(entry: PredictionEntry) -> str:
     """Return the tape of a selection; old files name the clip there."""
     return names.parse_recording(entry.tape).tape
-
-
-def _end_s(recording: RecordingInfo) -> float:
-    return recording.offset_s + recording.dur_s

@@ -10,9 +10,10 @@ from typing import Any, Literal
 import numpy as np
 
 import hum_shared
+from hum_evaluator.heard import stretches
 from hum_evaluator.tracks import Prediction, find_sources, read_prediction
 from hum_evaluator.truth import GroundTruth, read_truth
-from hum_evaluator.tune_data import Material, best_temperature, collect_material
+from hum_evaluator.tune_data import Material, best_temperature, collect_material, judged_s
 from hum_evaluator.tune_search import Tuned, tune_decoder, tune_union
 from hum_evaluator.tune_trials import IOUS
 from hum_shared.config.decoding import (
@@ -36,9 +37,10 @@ from hum_shared.stopping import StopRequest
 ALL: tuple[DecoderName, ...] = ("hysteresis", "peak", "change", "union")
 """In the order of preference between decoders that are equally good."""
 
-_SEARCH_VERSION = 4
+_SEARCH_VERSION = 5
 """Raised when the search finds something else in the same scores."""
 _EQUAL = 0.005  # differences in mean F1 below this do not choose a decoder
+_WORTH_SAYING_S = 1.0
 _THRESHOLDS = (0.3, 0.5, 0.7)
 _PACKAGES = ("hum-shared", "hum-evaluator", "numpy", "scipy")
 
@@ -128,7 +130,7 @@ def tune(
         content = DecoderFile(
             best=_best(found),
             decoders={name: _given(one.settings) for name, one in found.items()},
-            tuned_on=_tuned_on(predictions, material, models, inputs["ground truth"]),
+            tuned_on=_tuned_on(predictions, truth, material, models, inputs["ground truth"]),
             results={name: _result(one, material) for name, one in found.items()},
             provenance=collect(_PACKAGES, inputs=inputs).model_dump(mode="json"),
         )
@@ -164,9 +166,21 @@ def _labelled(
             f"{gt_file}: knows none of the {len(others)} scored recordings (the first is {others[0]}). "
             "--gt wants the corpus_index.json of the corpus that was scored."
         )
-    if not others:
-        return kept, []
-    return kept, [f"{len(others)} scored recordings are not labelled and left out, the first is {others[0]}"]
+    said = []
+    if others:
+        said.append(f"{len(others)} scored recordings are not labelled and left out, the first is {others[0]}")
+    partly = [one for one in kept if _unlabelled_s(one, truth) > _WORTH_SAYING_S]
+    if partly:
+        total_s = sum(_unlabelled_s(one, truth) for one in partly)
+        said.append(
+            f"{total_s:.0f} s of {len(partly)} scored recordings are not labelled and left out, the first is "
+            f"{partly[0].recording.name}"
+        )
+    return kept, said
+
+
+def _unlabelled_s(one: Prediction, truth: GroundTruth) -> float:
+    return duration(stretches(one.recording)) - duration(judged_s(one, truth))
 
 
 def _given(settings: DecoderSettings) -> dict[str, Any]:
@@ -174,7 +188,7 @@ def _given(settings: DecoderSettings) -> dict[str, Any]:
 
 
 def _tuned_on(
-    predictions: Sequence[Prediction], material: Material, models: Sequence[str], truth_sha256: str
+    predictions: Sequence[Prediction], truth: GroundTruth, material: Material, models: Sequence[str], truth_sha256: str
 ) -> dict[str, Any]:
     tapes: dict[str, list[dict[str, str | None]]] = {}
     for one in predictions:
@@ -183,15 +197,11 @@ def _tuned_on(
     return {
         "tapes": [{"tape": tape, "recordings": recordings} for tape, recordings in sorted(tapes.items())],
         "n_calls": len(material.calls),
-        "hours": round(sum(_scored_duration_s(one) for one in predictions) / 3600, 6),
+        "hours": round(sum(duration(judged_s(one, truth)) for one in predictions) / 3600, 6),
         "step_s": round(float(np.median([one.windows.step_s for one in predictions])), 6),
         "models": list(models),
         "ground_truth_sha256": truth_sha256,
     }
-
-
-def _scored_duration_s(one: Prediction) -> float:
-    return one.recording.dur_s if one.scored_s is None else duration(one.scored_s)
 
 
 def _result(one: Tuned, material: Material) -> dict[str, Any]:

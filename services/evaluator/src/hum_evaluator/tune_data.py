@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hum_evaluator.heard import stretches
 from hum_evaluator.tracks import Prediction
 from hum_evaluator.truth import GroundTruth
 from hum_shared.decoders.curve import Curve, above, joined, score_curve
 from hum_shared.decoders.windows import Windows, log_odds
 from hum_shared.errors import InputError
-from hum_shared.intervals import Intervals, as_intervals
+from hum_shared.intervals import Intervals, as_intervals, inside, intersection
 
 _APART_S = 10_000.0  # no gap that is bridged, no shift, reaches over this
+_SAME_S = 1e-3  # between lengths in names and in tracks
 _ROWS_AT_MOST = 400_000
 _TEMPERATURES = np.geomspace(0.25, 8.0, 61)
 
@@ -29,7 +31,7 @@ class Material:
     windows
         The scores of each recording.
     scored
-        Which of its rows hold scores, rather than say noise where nothing was scored.
+        Which of its rows lie in what was scored and labelled; the others say noise.
     class_index
         The class that is tuned.
     offsets_s
@@ -93,15 +95,17 @@ def collect_material(predictions: Sequence[Prediction], truth: GroundTruth, fold
     predictions = [one for one in predictions if len(one.windows.start_s)]
     tapes = sorted({one.recording.tape for one in predictions})
     fold_of = {tape: number % folds_at_most for number, tape in enumerate(tapes)}
-    offsets, calls, folds, scored = [], [], [], []
+    offsets, calls, folds, scored, windows = [], [], [], [], []
     at_s = 0.0
     for one in predictions:
         info = one.recording
         offsets.append(at_s)
         found = truth.intervals(info.tape) - info.offset_s
         found = np.clip(found[(found[:, 1] > 0) & (found[:, 0] < info.dur_s)], 0, info.dur_s)
-        found = found[_scored(one, found.mean(axis=1))]
-        scored.append(_scored(one, one.windows.instant_s))
+        known_s = judged_s(one, truth)
+        found = found[inside(found.mean(axis=1), known_s)]
+        scored.append(inside(np.minimum(one.windows.instant_s, np.nextafter(info.dur_s, 0)), known_s))
+        windows.append(_silent(one.windows, ~scored[-1]))
         calls.append(found + at_s)
         folds += [fold_of[info.tape]] * len(found)
         at_s += info.dur_s + _APART_S
@@ -110,9 +114,9 @@ def collect_material(predictions: Sequence[Prediction], truth: GroundTruth, fold
         raise InputError("the ground truth holds no call in the scored recordings; nothing can be tuned on them")
     order = np.lexsort((merged[:, 1], merged[:, 0]))
     return Material(
-        windows=tuple(one.windows for one in predictions),
+        windows=tuple(windows),
         scored=tuple(scored),
-        class_index=1 - predictions[0].windows.noise,
+        class_index=1 - windows[0].noise,
         offsets_s=np.array(offsets),
         calls=merged[order],
         call_fold=np.array(folds, dtype=np.int64)[order],
@@ -121,14 +125,22 @@ def collect_material(predictions: Sequence[Prediction], truth: GroundTruth, fold
     )
 
 
-def _scored(one: Prediction, instant_s: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return for each instant whether it lies in what was scored."""
-    if one.scored_s is None:
-        return np.ones(len(instant_s), dtype=bool)
-    inside: NDArray[np.bool_] = np.any(
-        (instant_s[:, None] >= one.scored_s[:, 0]) & (instant_s[:, None] < one.scored_s[:, 1]), axis=1
-    )
-    return inside
+def judged_s(one: Prediction, truth: GroundTruth) -> Intervals:
+    """Return what was scored of a recording, and labelled, in seconds of the recording, shape (n, 2)."""
+    info = one.recording
+    scored = stretches(info)
+    labelled = truth.labelled(info.tape)
+    both = (scored if labelled is None else intersection(scored, labelled)) - info.offset_s
+    return np.where(np.abs(both - info.dur_s) < _SAME_S, info.dur_s, both)
+
+
+def _silent(windows: Windows, rows: NDArray[np.bool_]) -> Windows:
+    """Return windows that say noise in these rows."""
+    if not rows.any():
+        return windows
+    probs = windows.probs.copy()
+    probs[rows] = np.eye(probs.shape[1])[windows.noise]
+    return replace(windows, probs=probs)
 
 
 def best_temperature(material: Material) -> float:

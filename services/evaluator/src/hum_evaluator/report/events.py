@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from hum_evaluator.heard import stretches
 from hum_evaluator.truth import GroundTruth, tape_of
 from hum_shared import names
 from hum_shared.index import CorpusEntry, PredictionEntry, RecordingInfo
@@ -141,8 +142,8 @@ def _tape_events(
     calls_under = np.bincount(j, minlength=len(said))
     heard = np.ones(len(true), dtype=bool)
     if parts is not None:
-        spans = as_intervals((part.offset_s, part.offset_s + part.dur_s) for part in parts)
-        heard = np.isin(np.arange(len(true)), overlapping_pairs(true, spans)[0])
+        spans = [as_intervals([]), *map(stretches, parts)]
+        heard = np.isin(np.arange(len(true)), overlapping_pairs(true, np.concatenate(spans))[0])
     found: list[Event] = []
     for column, entry in enumerate(selections):
         row = pair.get(column)

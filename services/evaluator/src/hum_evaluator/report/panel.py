@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from markupsafe import Markup
 
+from hum_evaluator import heard
 from hum_evaluator.metrics import QUALITIES, Row
 from hum_evaluator.plot import threshold_of
 from hum_evaluator.report import charts, gallery, rates, words
@@ -19,6 +20,7 @@ from hum_evaluator.stretch import Curve, Mark, marks_within, read_curve, read_so
 from hum_evaluator.tracks import Source
 from hum_shared import names
 from hum_shared.errors import HumError
+from hum_shared.intervals import duration
 from hum_shared.recordings import RecordingFolder
 from hum_shared.scores import read_score_meta
 
@@ -134,10 +136,9 @@ def panel(layer: Layer, found: Sequence[Event], tapes: Mapping[str, Row], media:
 
 def _tape_lines(layer: Layer, found: Sequence[Event], tapes: Mapping[str, Row]) -> list[TapeLine]:
     lengths_s: dict[str, float] = {}
-    hours: dict[str, float] = {}
     for recording in layer.index.meta.recordings or ():
         lengths_s[recording.tape] = max(lengths_s.get(recording.tape, 0.0), recording.offset_s + recording.dur_s)
-        hours[recording.tape] = hours.get(recording.tape, 0.0) + recording.dur_s / 3600
+    hours = {tape: duration(parts) / 3600 for tape, parts in heard.by_tape(layer.index.meta.recordings or ()).items()}
     by_tape: dict[str, list[Event]] = {tape: [] for tape in (*lengths_s, *tapes)}
     for event in found:
         by_tape.setdefault(event.tape, []).append(event)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+import numpy as np
+
+from hum_evaluator.heard import by_tape as heard_by_tape
 from hum_evaluator.report.events import Event
 from hum_shared import names
 from hum_shared.index import RecordingInfo
+from hum_shared.intervals import Intervals, duration, inside
 
 Hourly = list[tuple[float, float, float]]
 
@@ -17,15 +21,13 @@ _SHORTEST_H = 1 / 360  # ten seconds: a shorter rest of an hour gives no rate
 
 def by_tape(found: Sequence[Event], recordings: Iterable[RecordingInfo]) -> list[tuple[str, float, float]]:
     """Return (tape, true calls per hour, selections per hour) of every tape that was scored, sorted."""
-    hours: dict[str, float] = {}
-    for recording in recordings:
-        hours[recording.tape] = hours.get(recording.tape, 0.0) + recording.dur_s / 3600
+    heard = heard_by_tape(recordings)
+    hours = {tape: duration(parts) / 3600 for tape, parts in heard.items()}
     true: dict[str, int] = dict.fromkeys(hours, 0)
     said: dict[str, int] = dict.fromkeys(hours, 0)
-    for event in found:
-        if event.tape in hours:
-            true[event.tape] += event.call is not None
-            said[event.tape] += event.entry is not None
+    for event in _heard(found, heard):
+        true[event.tape] += event.call is not None
+        said[event.tape] += event.entry is not None
     return [(tape, true[tape] / hours[tape], said[tape] / hours[tape]) for tape in sorted(hours) if hours[tape] > 0]
 
 
@@ -42,18 +44,18 @@ def by_hour(found: Sequence[Event], recordings: Sequence[RecordingInfo]) -> tupl
         hour = math.floor((starts_s.get(tape, 0.0) + time_s) / 3600)
         return hour % 24 if of_day else hour
 
+    heard = heard_by_tape(recordings)
     recorded: dict[int, float] = {}
-    for recording in recordings:
-        at_s, end_s = recording.offset_s, recording.offset_s + recording.dur_s
+    for tape, at_s, end_s in [(tape, *part) for tape, parts in heard.items() for part in parts.tolist()]:
         while at_s < end_s:
-            since_s = starts_s[recording.tape] + at_s
+            since_s = starts_s[tape] + at_s
             next_s = min(end_s, at_s + 3600 - since_s % 3600)
-            hour = hour_of(recording.tape, at_s)
+            hour = hour_of(tape, at_s)
             recorded[hour] = recorded.get(hour, 0.0) + (next_s - at_s) / 3600
             at_s = next_s
     true: dict[int, int] = dict.fromkeys(recorded, 0)
     said: dict[int, int] = dict.fromkeys(recorded, 0)
-    for event in found:
+    for event in _heard(found, heard):
         hour = hour_of(event.tape, event.start_s)
         if hour in recorded:
             true[hour] += event.call is not None
@@ -65,6 +67,22 @@ def by_hour(found: Sequence[Event], recordings: Sequence[RecordingInfo]) -> tupl
         if recorded[hour] >= _SHORTEST_H
     ]
     return label, rates
+
+
+def _heard(found: Sequence[Event], heard: Mapping[str, Intervals]) -> list[Event]:
+    """Return the events whose middle lies in what was scored."""
+    by_tape: dict[str, list[Event]] = {tape: [] for tape in heard}
+    for event in found:
+        if event.tape in by_tape:
+            by_tape[event.tape].append(event)
+    return [
+        event
+        for tape, events in by_tape.items()
+        for event, kept in zip(
+            events, inside(np.array([(event.start_s + event.end_s) / 2 for event in events]), heard[tape]), strict=True
+        )
+        if kept
+    ]
 
 
 def _of_day_s(clock: datetime) -> float:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from hum_evaluator.compare import LAYERS
 from hum_evaluator.cutouts import scored_folder
+from hum_evaluator.heard import by_tape
 from hum_evaluator.metrics import Row
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.config.workspace import workspace_of
 from hum_shared.errors import InputError
 from hum_shared.index import PredictionIndex, read_index
+from hum_shared.intervals import duration
 from hum_shared.layout import SCORE_SUFFIX, Benchmark
 
 _SCORED_AS = re.compile(r"len\d+_hop\d+")
@@ -71,7 +73,7 @@ class Layer:
     def hours(self) -> float | None:
         """Hours of recordings that were looked at; None in old indexes."""
         scored = self.index.meta.recordings
-        return None if scored is None else sum(one.dur_s for one in scored) / 3600
+        return None if scored is None else sum(map(duration, by_tape(scored).values())) / 3600
 
     @property
     def n_selections(self) -> int:

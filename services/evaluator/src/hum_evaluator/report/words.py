@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import chi2
 
+from hum_evaluator.heard import by_tape
 from hum_evaluator.leakage import Certificate
 from hum_evaluator.metrics import QUALITIES, Row
 from hum_evaluator.pairing import WITH_BASELINE, WITH_BEST
@@ -15,6 +16,7 @@ from hum_evaluator.report.curves import PrPoint
 from hum_evaluator.report.events import EDGES_OFF, Event, edge_errors_ms
 from hum_evaluator.report.runs import Layer
 from hum_evaluator.truth import GroundTruth
+from hum_shared.intervals import duration
 
 FEW_CALLS = 50
 POOR_F1 = 0.5
@@ -107,7 +109,8 @@ def judged_on(truth: GroundTruth) -> str:
     """Return a sentence about the tapes that the figures come from."""
     tapes = sorted(truth.tapes)
     more = f" and {len(tapes) - _TAPES_NAMED} more" if len(tapes) > _TAPES_NAMED else ""
-    heard = f" of {_hours(sum(one.dur_s for one in truth.recordings) / 3600)}" if truth.recordings else ""
+    labelled_s = sum(map(duration, by_tape(truth.recordings or ()).values()))
+    heard = f" of {_hours(labelled_s / 3600)}" if truth.recordings else ""
     n_calls = sum(len(calls) for calls in truth.calls.values())
     return (
         f"All figures come from {_count(n_calls, 'labelled call')} on {_count(len(tapes), 'tape')}{heard} "
@@ -121,10 +124,11 @@ def not_seen(certificates: Mapping[tuple[str, str], Certificate]) -> list[str]:
     clean = sorted({model for model, _ in certificates} - bad)
     if not clean:
         return []
-    return [
-        f"No leakage found: training, tuning and forest of {', '.join(clean)} used none of these tapes "
-        "(by tape and by digest of the audio)."
-    ]
+    known = [one for (model, _), one in certificates.items() if model in clean]
+    seen = dict.fromkeys(seen.source for one in known for seen in one.sources)
+    by_audio = all(one.by_audio for one in known)
+    how = "by tape and by digest of the audio" if by_audio else "by tape; not all digests of the audio are known"
+    return [f"No leakage found: {' and '.join(seen)} of {', '.join(clean)} used none of these tapes ({how})."]
 
 
 def learned_from(certificates: Mapping[tuple[str, str], Certificate]) -> list[str]:
