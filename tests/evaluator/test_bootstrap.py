@@ -50,16 +50,22 @@ def test_empty_units_count_among_the_drawn():
     found = intervals95(tapes((1, 1, 2), (0, 1, 0), *[(0, 0, 0)] * 3))
     assert found.precision == (0.0, 1.0)
     assert found.f1[0] == 0.0  # the false alarm alone
-    assert found.recall == (0.5, 0.5)  # without calls there is no recall
+    assert found.recall is None  # one tape alone says nothing about others
 
 
 def test_draws_in_which_there_is_nothing_to_count_say_nothing():
-    perfect, blind = tapes((1, 1, 1), *[(0, 0, 0)] * 9), tapes((0, 0, 1), *[(0, 0, 0)] * 9)
+    perfect, blind = (tapes(*[(tp, tp, 1)] * 2, *[(0, 0, 0)] * 8) for tp in (1, 0))
     assert intervals95(perfect).f1 == (1.0, 1.0)
     assert (difference(perfect, blind).low, difference(perfect, blind).high) == (1.0, 1.0)
-    nothing = tapes(*[(0, 0, 0)] * 5)
-    assert intervals95(nothing).f1 == (0.0, 0.0)
-    assert (difference(nothing, nothing).delta, difference(nothing, nothing).low) == (0.0, None)
+
+
+@pytest.mark.parametrize("tape_with_calls", [[], [(1, 1, 1)]])
+def test_one_tape_that_holds_anything_has_no_interval(tape_with_calls):
+    counts = tapes(*tape_with_calls, *[(0, 0, 0)] * 9)
+    found = intervals95(counts)
+    assert (found.precision, found.recall, found.f1) == (None, None, None)
+    pair = difference(counts, tapes(*[(0, 0, gt) for _, _, gt in tape_with_calls], *[(0, 0, 0)] * 9))
+    assert (pair.delta, pair.low, pair.high) == (len(tape_with_calls), None, None)
 
 
 def test_runs_counted_by_tape_and_by_block_are_paired_by_tape():
@@ -105,6 +111,11 @@ def test_a_tape_that_only_one_run_has_counts_for_both():
     assert (found.n_tapes, found.better, found.delta) == (6, 1, pytest.approx(1 - 10 / 11))
 
 
+def test_on_a_tape_without_calls_that_only_one_run_has_neither_is_better():
+    found = difference(tapes(*[(1, 1, 1)] * 5), tapes(*[(1, 1, 1)] * 5, (0, 3, 0)))
+    assert (found.n_tapes, found.better, found.worse) == (5, 0, 0)
+
+
 def test_tapes_without_anything_are_not_compared():
     counts = tapes((1, 1, 1), (0, 0, 0), (1, 1, 1), (0, 0, 0), (0, 0, 0))
     assert difference(counts, counts).n_tapes == 2
@@ -127,5 +138,5 @@ def test_nothing_has_no_interval():
 @settings(max_examples=25, deadline=None)
 def test_intervals_lie_between_zero_and_one(rows):
     found = intervals95(tapes(*[(tp, tp + fp, tp + fn) for tp, fp, fn in rows]))
-    for low, high in (found.precision, found.recall, found.f1):
+    for low, high in filter(None, (found.precision, found.recall, found.f1)):
         assert 0 <= low <= high <= 1

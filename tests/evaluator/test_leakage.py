@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from hum_evaluator.leakage import Seen, certify, learnt_in_sample, source_of_forest, sources_of_model
+from hum_evaluator.leakage import Seen, certify, learnt_in_sample, source_of_forest, source_of_tuning, sources_of_model
 from hum_shared import names
 from hum_shared.errors import InputError
 from hum_shared.index import RecordingInfo
@@ -34,7 +34,15 @@ def test_a_copy_under_another_name_is_known_by_its_audio():
 
 
 def test_recordings_without_digest_are_compared_by_tape_alone():
-    assert certify([scored("x.wav", "x.wav")], [Seen("training", {}, {"": "x.wav"})]).lines == []
+    certificate = certify([scored("x.wav", "x.wav")], [Seen("training", {}, {"": "x.wav"})])
+    assert (certificate.lines, certificate.by_audio) == ([], False)
+
+
+@pytest.mark.parametrize(("digests", "by_audio"), [("de", True), ("d", False), ("", False)])
+def test_audio_is_compared_where_every_digest_is_known(digests, by_audio):
+    recordings = [{"name": name, "sha256": name * 64 if name in digests else None} for name in "de"]
+    seen = source_of_tuning({"tapes": [{"tape": "t", "recordings": recordings}]})
+    assert certify(BENCHMARK, [seen]).by_audio == by_audio
 
 
 def write(path, value):

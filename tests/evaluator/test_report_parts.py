@@ -286,7 +286,7 @@ def test_the_interval_of_a_count_is_garwoods(count, low, high):
 
 
 def test_false_alarms_per_hour_come_with_what_chance_alone_allows():
-    row = {"tp": 88, "n_gt": 90, "recall": 88 / 90, "fp": 1, "precision": 88 / 89, "f1": 0.983}
+    row = {"tp": 88, "n_gt": 90, "recall": 88 / 90, "fp": 1, "precision": 88 / 89, "f1": 0.983, "gt_per_hour": 600}
     (_, _, said) = words.best_run(Layer(Path("runs/m/v"), "evaluation", PredictionIndex(entries=[]), row), 0.15)
     assert said.startswith(
         "1 false alarm in 9 minutes is 6.7 per hour (by chance anything from 0.2 to 37.1), where there are 600 calls"
@@ -349,9 +349,9 @@ def test_a_model_that_saw_nothing_of_the_benchmark_is_named():
     seen = tuple(Seen(source, {}, {}) for source in ("training", "tuning"))
     clean, unsure = Certificate(seen, (), ()), Certificate((), ("no card",), ())
     (said,) = words.not_seen({("a", "evaluation"): clean, ("b", "evaluation"): clean, ("b", "postrf"): unsure})
-    assert said.endswith("training and tuning of a used none of these tapes (by tape and by digest of the audio).")
+    assert said.endswith("nothing that a learnt from holds any of these tapes (by tape and by digest of the audio).")
     (said,) = words.not_seen({("a", "evaluation"): Certificate(seen, (), (), by_audio=False)})
-    assert said.endswith("(by tape; not all digests of the audio are known).")
+    assert said.endswith("(by tape; not all digests are known).")
     assert words.not_seen({("b", "postrf"): unsure}) == []
 
 

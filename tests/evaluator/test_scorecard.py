@@ -5,9 +5,9 @@ from hum_evaluator.metrics import MORE_RUN_COLUMNS, MORE_TAPE_COLUMNS, outcome
 from hum_evaluator.scorecard import (
     Tape,
     block_counts,
-    confidence_of,
     interval_columns,
     more_columns,
+    ranks,
 )
 from hum_shared.index import PredictionEntry
 from hum_shared.intervals import as_intervals
@@ -61,31 +61,29 @@ def entry(**values):
 
 
 def test_the_last_layer_that_judged_a_selection_ranks_it():
-    everything = {"rf_prob": 0.1, "confidence": 0.2, "score_max": 0.3, "cnn_logit_mean": 4.0}
-    for name, value in everything.items():
-        assert confidence_of(entry(**everything)) == pytest.approx(value, abs=1e-6)
-        everything = {**everything, name: None}
-    assert np.isnan(confidence_of(entry()))
+    least = {"rf_prob": 0.1, "confidence": 0.2, "score_max": 0.3, "cnn_logit_mean": -4.0}
+    for name, value in least.items():
+        lower, higher = entry(**least), entry(**dict.fromkeys(least, 0.0) | {name: value + 0.01})
+        assert ranks([higher, lower, lower]).tolist() == [1, 0, 0]
+        least = {**least, name: None}
+    assert np.isnan(ranks([entry()])).all()
+    assert len(ranks([])) == 0
 
 
 def test_among_selections_that_are_all_sure_the_score_ranks():
-    saturated = [confidence_of(entry(confidence=1.0, score_max=score)) for score in (0.99991, 0.99993, 0.99992)]
-    assert np.argsort(saturated).tolist() == [0, 2, 1]
-    filtered = [confidence_of(entry(rf_prob=1.0, confidence=1.0, score_max=score)) for score in (0.2, 0.9)]
-    assert filtered[0] < filtered[1]
-    assert confidence_of(entry(confidence=0.5, score_max=1.0)) < confidence_of(entry(confidence=0.500001, score_max=0))
+    scores = (0.999991, 0.999993, 0.999992)
+    for more in ({}, {"rf_prob": 1.0}):
+        assert ranks([entry(confidence=1.0, score_max=score, **more) for score in scores]).tolist() == [0, 2, 1]
 
 
 def test_where_the_filter_lets_everything_pass_the_decoders_confidence_ranks():
     calls, detections = [(10, 12), (30, 32)], [(10, 12), (20, 22), (30, 32), (50, 52)]
     decoder = [0.9, 0.4, 0.8, 0.3]
-    filtered = [confidence_of(entry(rf_prob=1.0, confidence=value)) for value in decoder]
+    filtered = ranks([entry(rf_prob=1.0, confidence=value) for value in decoder])
     columns = ("average_precision", "fa_per_hour_r80", "psds")
     before, after = (more_columns([tape(calls, detections, scores)], 0.4, "optimal") for scores in (decoder, filtered))
     assert [after[name] for name in columns] == [before[name] for name in columns]
     assert before["average_precision"] == 1.0
-    surer = confidence_of(entry(rf_prob=0.6, confidence=0.0)), confidence_of(entry(rf_prob=0.59, confidence=1.0))
-    assert surer[0] > surer[1]
 
 
 def test_a_pair_counts_in_the_minute_in_which_the_call_starts():

@@ -436,3 +436,9 @@ def test_without_a_false_alarm_the_objective_is_no_lower_and_the_cut_no_higher(c
     assert objective >= objective_with_one
     assert without.cut <= with_one.cut + BIN
     assert without.low < -2
+
+
+def test_where_no_call_is_found_the_cut_is_the_plain_one():
+    predicted, met = np.zeros((1, N_BINS), dtype=np.int64), np.zeros((len(IOUS), 1, N_BINS), dtype=np.int64)
+    predicted[0, round((5 + LARGEST) / BIN)] = 3
+    assert _plateau(Trial({}, (0.0, 0.0), predicted, met), np.array([0]), np.array([True])).cut == pytest.approx(0)

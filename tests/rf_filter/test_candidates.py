@@ -9,6 +9,7 @@ from hum_rf_filter.candidates import Candidates, find_candidates, find_tables
 from hum_shared.errors import InputError
 from hum_shared.index import CorpusEntry, CorpusIndex, CorpusMeta, RecordingInfo
 from hum_shared.recordings import RecordingFolder
+from hum_shared.scores import read_score_track, score_writer
 from hum_shared.selections import Selection
 from support.rf_run import write_recording, write_table
 from support.score_tracks import write_track
@@ -80,6 +81,18 @@ def test_the_same_selection_of_many_runs_counts_once_with_its_runs(tmp_path: Pat
         (4, None, 1),
     ]
     assert sum(one.matched for one in rows) == 2
+
+
+def test_calls_are_not_counted_where_nothing_was_scored(tmp_path: Path) -> None:
+    write_recording(tmp_path / "audio" / CLIP)
+    write_table(tmp_path / "runs" / "m" / "v", CLIP, [Selection(2, 3)])
+    write_track(tmp_path / "scores", CLIP, np.full(100, 0.5), hop_s=0.1, window_s=0.1)
+    (path,) = (tmp_path / "scores").iterdir()
+    track = read_score_track(path)
+    with score_writer(path, track.meta.model_copy(update={"scored_s": [(0.0, 4.0)]})) as writer:
+        writer.append(track.start_s, track.end_s, track.probs)
+    truth = CorpusIndex(entries=[hum(CLIP, 2, 3, 100, TAPE), hum(CLIP, 6, 7, 100, TAPE)])
+    assert [found(tmp_path, truth, scores).n_true for scores in (None, tmp_path / "scores")] == [2, 1]
 
 
 def test_calls_are_counted_where_a_run_looked_also_in_empty_tables(tmp_path: Path) -> None:

@@ -27,12 +27,15 @@ _AT_A_TIME = 64  # resamples whose weights are held in memory
 
 @dataclass(frozen=True)
 class Intervals95:
-    """95 % intervals (low, high) over those draws in which there is something to count; 0 to 0 where none has."""
+    """95 % intervals (low, high), over those draws in which there is something to count.
+
+    None where fewer than two units hold anything: one alone says nothing about others.
+    """
 
     by: By
-    precision: tuple[float, float]
-    recall: tuple[float, float]
-    f1: tuple[float, float]
+    precision: tuple[float, float] | None
+    recall: tuple[float, float] | None
+    f1: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,9 @@ class Difference:
         Tapes on which the first run's F1 is higher, and lower; where a tape holds no calls, its false alarms are fewer,
         and more.
     n_tapes
-        Tapes with calls or detections of either.
+        Tapes with calls; and those without, if both runs have them and either has detections there.
     delta, low, high
-        Difference of F1 over all tapes, and its 95 % interval; that is None with fewer than two units.
+        Difference of F1 over all tapes, and its 95 % interval; None where fewer than two units hold anything.
     by
         What was drawn again.
     """
@@ -102,10 +105,11 @@ def intervals95(counts: Counts, resamples: int = RESAMPLES) -> Intervals95 | Non
     units = by_tape(counts) if by == "tape" else counts
     if len(units) < 2:
         return None
-    sums = _resampled([np.array([units[unit] for unit in sorted(units)], dtype=np.float64)], resamples)[0]
-    tp, n_pred, n_gt = sums.T
-    low_high = [_percentiles(rate) for rate in (_share(tp, n_pred), _share(tp, n_gt), _share(2 * tp, n_pred + n_gt))]
-    return Intervals95(by, *(pair or (0.0, 0.0) for pair in low_high))
+    counted = np.array([units[unit] for unit in sorted(units)], dtype=np.float64)
+    tp, n_pred, n_gt = _resampled([counted], resamples)[0].T
+    wholes = (counted[:, 1], counted[:, 2], counted[:, 1] + counted[:, 2])
+    rates = (_share(tp, n_pred), _share(tp, n_gt), _share(2 * tp, n_pred + n_gt))
+    return Intervals95(by, *(_percentiles(rate, whole > 0) for rate, whole in zip(rates, wholes, strict=True)))
 
 
 def difference(one: Counts, other: Counts, resamples: int = RESAMPLES) -> Difference | None:
@@ -127,8 +131,11 @@ def difference(one: Counts, other: Counts, resamples: int = RESAMPLES) -> Differ
     low = high = None
     if len(stacked[0]) > 1:
         deltas = np.subtract(*(_f1(sums) for sums in _resampled(stacked, resamples)))
-        low, high = _percentiles(deltas) or (None, None)
-    heard = [unit for unit in tapes[0] if any(part[unit][1] or part[unit][2] for part in tapes)]
+        low, high = _percentiles(deltas, np.any([part[:, 1:].any(axis=1) for part in stacked], axis=0)) or (None, None)
+    by_both = by_tape(one).keys() & by_tape(other).keys()
+    heard = [
+        unit for unit in tapes[0] if tapes[0][unit][2] or (unit in by_both and (tapes[0][unit][1] or tapes[1][unit][1]))
+    ]
     values = [[_worth(*part[unit]) for part in tapes] for unit in heard]
     delta = float(np.subtract(*(np.nan_to_num(_f1(part.sum(axis=0, keepdims=True))) for part in stacked))[0])
     return Difference(
@@ -172,10 +179,9 @@ def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.
     return np.asarray(np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0))
 
 
-def _percentiles(values: NDArray[np.float64]) -> tuple[float, float] | None:
-    """Return the ends of the 95 % interval over the draws that have a value; None where none has."""
-    known = values[~np.isnan(values)]
-    if len(known) == 0:
+def _percentiles(values: NDArray[np.float64], counting: NDArray[np.bool_]) -> tuple[float, float] | None:
+    """Return the ends of the 95 % interval over draws that have a value; None where fewer than two units count."""
+    if counting.sum() < 2:
         return None
-    low, high = np.percentile(known, _LEVELS).tolist()
+    low, high = np.percentile(values[~np.isnan(values)], _LEVELS).tolist()
     return low, high

@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 
-from hum_evaluator import heard
 from hum_evaluator.bootstrap import Counts, by_tape, drawn
 from hum_evaluator.leakage import (
     Certificate,
@@ -26,8 +25,9 @@ from hum_evaluator.metrics import (
     tape_row,
 )
 from hum_evaluator.pairing import Scored, paired_rows
-from hum_evaluator.scorecard import Tape, block_counts, confidence_of, interval_columns, more_columns
+from hum_evaluator.scorecard import Tape, block_counts, interval_columns, more_columns, ranks
 from hum_evaluator.truth import GroundTruth, read_truth, tape_of
+from hum_shared import heard
 from hum_shared.config.workspace import workspace_of
 from hum_shared.errors import InputError
 from hum_shared.index import PredictionEntry, PredictionIndex, RecordingInfo, read_index
@@ -179,9 +179,9 @@ def compare_run(
         Tape → how calls and detections meet, sorted by tape.
     """
     by_tape: dict[str, list[tuple[float, float, float]]] = {tape: [] for tape in tapes}
-    for entry in predicted:
-        if (entry.label or "").lower() != "noise":
-            by_tape.setdefault(tape_of(entry), []).append((*entry.tape_interval_s(), confidence_of(entry)))
+    selections = [entry for entry in predicted if (entry.label or "").lower() != "noise"]
+    for entry, rank in zip(selections, ranks(selections).tolist(), strict=True):
+        by_tape.setdefault(tape_of(entry), []).append((*entry.tape_interval_s(), rank))
     listened, nothing = heard.by_tape(scored or ()), as_intervals([])
     found = {}
     for tape in sorted(by_tape):
@@ -209,18 +209,21 @@ def _add_run(
     scored = index.meta.recordings
     never = truth.never_scored(scored) if scored is not None else []
     if never:
-        said = f"{name}: ground truth for recordings that were never scored: {_some(never)}"
+        partly = any(recording.scored_s is not None for recording in scored or ())
+        also = ", or only in part" if partly else ""
+        said = f"{name}: ground truth for recordings that were never scored{also}: {_some(never)}"
         if rules.allow_missing:
             found.warnings.append(f"{said}; their calls count as missed")
         else:
             refusals.append(f"{said}. Score them, or use --allow-missing to count their calls as missed.")
     predicted = list(index.entries)
-    strangers = [entry for entry in predicted if not truth.knows(entry)]
+    known = truth.knows(predicted)
+    strangers = [entry for entry, is_known in zip(predicted, known, strict=True) if not is_known]
     if strangers:
         names = _some(sorted({entry.recording or entry.tape for entry in strangers}))
         where = (
             "outside the labelled parts of their tapes"
-            if all(tape_of(entry) in truth.tapes for entry in strangers)
+            if {tape_of(entry) for entry in strangers} <= truth.tapes
             else "in recordings that the ground truth does not know"
         )
         said = f"{name}: {len(strangers)} predictions {where}: {names}"
@@ -228,7 +231,7 @@ def _add_run(
             refusals.append(f"{said}. Use --unknown count or --unknown ignore, or correct --gt.")
         elif rules.unknown == "ignore":
             found.warnings.append(f"{said}; left out")
-            predicted = [entry for entry in predicted if truth.knows(entry)]
+            predicted = [entry for entry, is_known in zip(predicted, known, strict=True) if is_known]
         else:
             found.warnings.append(f"{said}; counted as false positives")
     tapes = truth.tapes

@@ -31,6 +31,8 @@ class Seen:
         Tapes by part (train, val, test; or one part), as the file names them.
     digests
         SHA-256 of audio files → name, where the file tells them.
+    all_digests
+        The file tells one for every recording.
     scored_unseen
         It is several networks, and each tape's own scores come from one that has not seen it.
     """
@@ -39,6 +41,7 @@ class Seen:
     tapes: dict[str, tuple[str, ...]]
     digests: dict[str, str]
     scored_unseen: bool = False
+    all_digests: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Certificate:
     overlaps
         Benchmark data that was seen; none is as it should be.
     by_audio
-        The digest of every recording is known, so that copies under another name would have been found.
+        The digest of every recording is known, on both sides: copies under another name would have been found.
     """
 
     sources: tuple[Seen, ...]
@@ -115,7 +118,7 @@ def certify(benchmark: Sequence[RecordingInfo], sources: Iterable[Seen], missing
         same = sorted({one.name for one in benchmark if one.sha256 is not None and one.sha256 in seen.digests})
         if same:
             overlaps.append(Overlap(seen.source, "audio", (), tuple(same)))
-    by_audio = all(one.sha256 is not None for one in benchmark) and all(seen.digests for seen in sources)
+    by_audio = all(one.sha256 is not None for one in benchmark) and all(seen.all_digests for seen in sources)
     return Certificate(sources, tuple(missing), tuple(overlaps), by_audio)
 
 
@@ -160,7 +163,7 @@ def sources_of_model(model_folder: Path) -> tuple[list[Seen], list[str]]:
         tapes = data.get("tapes")
         if isinstance(tapes, dict):
             unseen = isinstance(data.get("networks"), list)
-            sources.append(Seen("training", _by_part(tapes), _digests(data.get("recordings")), unseen))
+            sources.append(_seen("training", _by_part(tapes), data.get("recordings"), unseen))
         else:
             missing.append(f"{model_folder.name}: its card does not name the training tapes")
     else:
@@ -174,7 +177,7 @@ def source_of_tuning(tuned_on: Mapping[str, Any]) -> Seen:
     """Return what `tuned_on` of a decoder file, or of an index that was made with one, says was seen."""
     rows = [row for row in tuned_on.get("tapes", []) if isinstance(row, dict)]
     recordings = [one for row in rows for one in row.get("recordings", [])]
-    return Seen("tuning", {"tuned": tuple(str(row.get("tape")) for row in rows)}, _digests(recordings))
+    return _seen("tuning", {"tuned": tuple(str(row.get("tape")) for row in rows)}, recordings)
 
 
 def source_of_forest(forest: Path) -> tuple[list[Seen], list[str]]:
@@ -196,7 +199,13 @@ def source_of_forest(forest: Path) -> tuple[list[Seen], list[str]]:
     more = tuple(str(tape) for tape in card.get("training_tapes") or () if str(tape) not in told)
     if more:
         tapes["train"] = (*tapes.get("train", ()), *more)
-    return [Seen("filter", tapes, _digests(card.get("training_recordings")))], []
+    return [_seen("filter", tapes, card.get("training_recordings"))], []
+
+
+def _seen(source: str, tapes: dict[str, tuple[str, ...]], recordings: Any, scored_unseen: bool = False) -> Seen:
+    named = _named(recordings)
+    digests = {digest: name for name, digest in named if digest}
+    return Seen(source, tapes, digests, scored_unseen, bool(named) and all(digest for _, digest in named))
 
 
 def _part(value: Any, key: str) -> dict[str, Any]:
@@ -208,13 +217,18 @@ def _by_part(tapes: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     return {str(part): tuple(map(str, found)) for part, found in tapes.items() if isinstance(found, list)}
 
 
-def _digests(recordings: Any) -> dict[str, str]:
-    """Return digest → name of a list of {name, sha256}, of a dict name → digest, or of such by part."""
-    if isinstance(recordings, dict):
-        named = {digest: str(name) for name, digest in recordings.items() if isinstance(digest, str)}
-        return named | {digest: name for part in recordings.values() for digest, name in _digests(part).items()}
-    rows = [row for row in recordings if isinstance(row, dict)] if isinstance(recordings, list) else []
-    return {str(row["sha256"]): str(row.get("name") or row.get("recording") or "") for row in rows if row.get("sha256")}
+def _named(recordings: Any) -> list[tuple[str, str | None]]:
+    """Return (name, digest or None) of a list of {name, sha256}, of a dict name → digest, or of such by part."""
+    if isinstance(recordings, list):
+        rows = [row for row in recordings if isinstance(row, dict)]
+        return [(str(row.get("name") or row.get("recording") or ""), row.get("sha256") or None) for row in rows]
+    found: list[tuple[str, str | None]] = []
+    for name, value in recordings.items() if isinstance(recordings, dict) else ():
+        if isinstance(value, dict | list):
+            found += _named(value)
+        else:
+            found.append((str(name), value if isinstance(value, str) else None))
+    return found
 
 
 def _some(items: Sequence[str]) -> str:

@@ -36,6 +36,8 @@ from hum_shared.scores import read_score_meta
 from hum_shared.selections import Selection, write_selections
 from hum_shared.stopping import StopRequest
 
+_INDEX_VERSION = 2
+"""Raised when an index says something else of the same scores."""
 _PACKAGES = ("hum-shared", "hum-evaluator", "numpy", "pyarrow")
 
 
@@ -96,7 +98,9 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
         raise InputError(f"{cfg_file}: scores_dir {scores_dir} does not exist. Run hum-predictor first, or correct it.")
     tuned = _decoder_file(cfg, workspace, cfg_file)
     settings = cfg.decoding(tuned, str(cfg_file))
-    settings_sha256 = sha256_json({"decoder": settings.model_dump(), "noise_in_anno": cfg.noise_in_anno})
+    settings_sha256 = sha256_json(
+        {"decoder": settings.model_dump(), "noise_in_anno": cfg.noise_in_anno, "version": _INDEX_VERSION}
+    )
     run = tables.parent.parent
     index_file, failures_file = tables.parent / "index.json", tables.parent / "failures.json"
 

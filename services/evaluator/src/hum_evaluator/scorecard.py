@@ -16,8 +16,6 @@ from hum_shared.index import PredictionEntry
 from hum_shared.intervals import Intervals, inside
 from hum_shared.matching import Matching, match
 
-_OF_EQUALS = 1e-7  # what the next best measure adds: less than the last decimal of the one before
-
 
 @dataclass(frozen=True)
 class Tape:
@@ -28,7 +26,7 @@ class Tape:
     calls, detections
         Intervals in tape time, s.
     confidence
-        Of each detection, shape (n,); NaN where unknown.
+        Of each detection, or its rank, shape (n,); NaN where unknown.
     result
         How they meet at the comparison's own IoU.
     heard
@@ -52,22 +50,27 @@ class Tape:
         return len(self.calls) if self.heard is None else int(inside(self.calls.mean(axis=1), self.heard).sum())
 
 
-def confidence_of(entry: PredictionEntry) -> float:
-    """Return what ranks a selection: the filter's probability, else the decoder's confidence, else its score.
+def ranks(entries: Sequence[PredictionEntry]) -> NDArray[np.float64]:
+    """Return the order of selections, the surest highest, shape (n,); NaN where an index carries nothing to rank by.
 
-    Filters give many selections one probability, one that lets everything pass gives it to all: of these the ones
-    that the decoder is surer of come first. So do those with the higher score among selections of one confidence: the
-    surest ones all have 1. NaN when an index carries nothing of that.
+    The filter's probability decides, then the decoder's confidence, then its score: filters give many selections one
+    probability, one that lets everything pass gives it to all, and the surest selections all have a confidence of 1.
     """
-    sure = None if entry.confidence is None else entry.confidence + _OF_EQUALS * (entry.score_max or 0.0)
-    if entry.rf_prob is not None:
-        return entry.rf_prob + _OF_EQUALS * (sure or 0.0)
-    if sure is not None:
-        return sure
-    for value in (entry.score_max, entry.cnn_logit_mean):
-        if value is not None:
-            return value
-    return float("nan")
+    keys = np.array(
+        [
+            [
+                -np.inf if value is None else value
+                for value in (one.rf_prob, one.confidence, one.score_max, one.cnn_logit_mean)
+            ]
+            for one in entries
+        ],
+        dtype=np.float64,
+    ).reshape(-1, 4)
+    order = np.lexsort(keys.T[::-1])
+    differs = np.any(keys[order][1:] != keys[order][:-1], axis=1)
+    found = np.empty(len(keys))
+    found[order] = np.concatenate(([0.0], np.cumsum(differs)))[: len(keys)]
+    return np.where(np.isfinite(keys).any(axis=1), found, np.nan)
 
 
 def more_columns(tapes: Sequence[Tape], min_iou: float, matching: Matching) -> Row:
@@ -105,7 +108,7 @@ def interval_columns(counts: Mapping[Unit, tuple[int, int, int]]) -> Row:
     found = intervals95(counts)
     row: Row = {}
     for rate in RATES:
-        low, high = (None, None) if found is None else getattr(found, rate)
+        low, high = (found and getattr(found, rate)) or (None, None)
         row |= {f"{rate}_low": low, f"{rate}_high": high}
     return {**row, "interval_by": None if found is None else found.by}
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hum_evaluator import heard
-from hum_shared import names
+from hum_shared import heard, names
 from hum_shared.errors import InputError
 from hum_shared.index import CorpusEntry, CorpusIndex, PredictionEntry, RecordingInfo, read_index
 from hum_shared.intervals import Intervals, as_intervals, inside, overlapping_pairs
@@ -52,13 +51,21 @@ class GroundTruth:
         """Return what was labelled of a tape, in tape time, sorted; None: all of it, as far as known."""
         return self._labelled.get(tape)
 
-    def knows(self, entry: PredictionEntry) -> bool:
-        """Whether (the middle of) a selection lies in what was labelled."""
-        tape = tape_of(entry)
-        if tape not in self.tapes:
-            return False
-        labelled = self.labelled(tape)
-        return labelled is None or bool(inside(np.array([sum(entry.tape_interval_s()) / 2]), labelled)[0])
+    def knows(self, entries: Sequence[PredictionEntry]) -> list[bool]:
+        """Return whether each selection lies (with its middle) in what was labelled, or on a call."""
+        known = np.zeros(len(entries), dtype=np.bool_)
+        rows_of: dict[str, list[int]] = {}
+        for row, entry in enumerate(entries):
+            rows_of.setdefault(tape_of(entry), []).append(row)
+        for tape in rows_of.keys() & self.tapes:
+            rows, labelled = np.array(rows_of[tape]), self.labelled(tape)
+            if labelled is None:
+                known[rows] = True
+                continue
+            spans = as_intervals(entries[row].tape_interval_s() for row in rows.tolist())
+            known[rows] = inside(spans.mean(axis=1), labelled)
+            known[rows[overlapping_pairs(spans, self.intervals(tape))[0]]] = True
+        return known.tolist()
 
     def covers(self, recording: RecordingInfo) -> bool:
         """Whether a recording was labelled, or shares tape time with one that was."""

@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 
 import hum_shared
-from hum_evaluator.heard import stretches
 from hum_evaluator.tracks import Prediction, find_sources, read_prediction
 from hum_evaluator.truth import GroundTruth, read_truth
 from hum_evaluator.tune_data import Material, best_temperature, collect_material, judged_s
@@ -27,6 +26,7 @@ from hum_shared.config.decoding import (
 from hum_shared.decoders import decode
 from hum_shared.errors import InputError
 from hum_shared.files import sha256_file, sha256_json
+from hum_shared.heard import stretches
 from hum_shared.intervals import as_intervals, duration
 from hum_shared.matching import match
 from hum_shared.progress import track

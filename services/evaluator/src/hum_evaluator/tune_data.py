@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hum_evaluator.heard import stretches
 from hum_evaluator.tracks import Prediction
 from hum_evaluator.truth import GroundTruth
 from hum_shared.decoders.curve import Curve, above, joined, score_curve
 from hum_shared.decoders.windows import Windows, log_odds
 from hum_shared.errors import InputError
+from hum_shared.heard import stretches
 from hum_shared.intervals import Intervals, as_intervals, inside, intersection
 
 _APART_S = 10_000.0  # no gap that is bridged, no shift, reaches over this

@@ -213,6 +213,9 @@ def _cut(f1: Floats, predicted: Counts) -> tuple[Floats, int, int, int]:
     The cut keeps `_REACH` from the ends.
     """
     mean = f1.mean(axis=0)
+    half = round(LARGEST / BIN)
+    if not mean.any():  # nothing is found at any cut, as where these tapes hold no calls
+        return mean, half, half, half
     expected = gaussian_filter1d(mean, _SPREAD / BIN, mode="nearest")
     top = int(np.argmax(expected))
     good = mean >= mean[max(top - _NEAR, 0) : top + _NEAR + 1].max() - _FLAT
@@ -226,7 +229,7 @@ def _cut(f1: Floats, predicted: Counts) -> tuple[Floats, int, int, int]:
     if len(seen):
         high = max(low, min(high, int(seen[-1])))
     margin = min(round(_REACH / BIN), (high - low) // 2)
-    half = int(np.clip(round(LARGEST / BIN), low + margin, high - margin))
+    half = int(np.clip(half, low + margin, high - margin))
     inside = expected[low : high + 1]
     strictest = low + int(np.flatnonzero(inside >= inside.max() - _FREE)[-1])
     row = min(max(half, strictest), high - margin)

@@ -20,15 +20,18 @@ from hum_shared.config.cfg import read_cfg
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.config.workspace import workspace_of
 from hum_shared.errors import AudioError, InputError
+from hum_shared.heard import by_tape
 from hum_shared.index import CorpusIndex
-from hum_shared.intervals import Intervals, as_intervals
+from hum_shared.intervals import Intervals, as_intervals, inside
 from hum_shared.layout import Benchmark, score_file
 from hum_shared.matching import match
 from hum_shared.recordings import RecordingFolder
+from hum_shared.scores import read_score_meta
 from hum_shared.selections import Selection
 
 MIN_IOU = 0.4
 """Intersection over union that a candidate needs to match a true call."""
+_WHOLE = as_intervals([(-np.inf, np.inf)])
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,8 @@ def find_candidates(tables: Sequence[RunTable], recordings: RecordingFolder, tru
         When a table, its recording or its score track cannot be found or read: a forest trained on the rest would
         be another one.
     """
-    labelled = _labelled_stretches(truth)
+    labelled = by_tape(truth.meta.recordings or ())
+    tapes = {entry.tape for entry in truth.entries} | labelled.keys()
     heard: dict[tuple[Path, str], list[tuple[float, float]]] = defaultdict(list)
     reported: dict[tuple[Path, str], list[tuple[Path, Path | None, Selection]]] = defaultdict(list)
     looked_at: dict[str, Path | None] = {}
@@ -134,19 +138,20 @@ def find_candidates(tables: Sequence[RunTable], recordings: RecordingFolder, tru
         selections = [row.selection for row in read_table(table.path).rows]
         path = _recording_of(table.path, recordings, needed=bool(selections))
         origin = names.parse_recording(f"{recording_of_table(table.path.name)}.wav" if path is None else path.name)
-        if origin.tape not in labelled:
+        if origin.tape not in tapes:
             unknown[origin.name] += len(selections)
             continue
         looked_at.setdefault(origin.name, path)
         end_s = origin.end_s if path is None else origin.offset_s + probe(path).dur_s
-        heard[table.run, origin.tape].append((origin.offset_s, np.inf if end_s is None else end_s))
+        heard[table.run, origin.tape] += _scored_of(table, origin, np.inf if end_s is None else end_s)
         if path is None or not selections:
             continue
-        inside = _inside(on_tape(path.name, selections), labelled[origin.tape])
-        outside += int(np.count_nonzero(~inside))
-        scores = _track_of(table, path.name) if inside.any() else None
+        # A tape that is known by its calls alone is labelled as a whole.
+        in_label = inside(on_tape(path.name, selections).mean(axis=1), labelled.get(origin.tape, _WHOLE))
+        outside += int(np.count_nonzero(~in_label))
+        scores = _track_of(table, path.name) if in_label.any() else None
         reported[table.run, origin.tape] += [
-            (path, scores, one) for one, kept in zip(selections, inside, strict=True) if kept
+            (path, scores, one) for one, kept in zip(selections, in_label, strict=True) if kept
         ]
     calls = _calls(truth)
     found: dict[Path, dict[tuple[object, ...], Candidate]] = defaultdict(dict)
@@ -168,7 +173,7 @@ def find_candidates(tables: Sequence[RunTable], recordings: RecordingFolder, tru
             path: sorted(found[path].values(), key=lambda one: (_order(one.selection), str(one.scores)))
             for path in sorted(found)
         },
-        sum(int(_inside(calls[tape][1], as_intervals(parts)).sum()) for (_, tape), parts in heard.items()),
+        sum(int(inside(calls[tape][1].mean(axis=1), as_intervals(parts)).sum()) for (_, tape), parts in heard.items()),
         dict(sorted(looked_at.items())),
         warnings,
     )
@@ -241,24 +246,16 @@ def _track_of(table: RunTable, recording: str) -> Path | None:
     return path
 
 
+def _scored_of(table: RunTable, origin: names.RecordingName, end_s: float) -> list[tuple[float, float]]:
+    """Return what was scored of a table's recording, in tape time: all of it unless its score track says less."""
+    track = None if table.scores_dir is None else score_file(table.scores_dir, origin.name)
+    scored_s = read_score_meta(track).scored_s if track is not None and track.is_file() else None
+    if scored_s is None:
+        return [(origin.offset_s, end_s)]
+    return [(origin.offset_s + start, origin.offset_s + stop) for start, stop in scored_s]
+
+
 def _order(selection: Selection) -> tuple[float, ...]:
     logit = selection.cnn_logit_mean
     segment = selection.begin_s, selection.end_s, selection.low_hz, selection.high_hz
     return (*segment, -np.inf if logit is None else logit)
-
-
-def _labelled_stretches(truth: CorpusIndex) -> dict[str, Intervals | None]:
-    """Return for each tape the parts of it that were labelled; None where the index does not say: all of it."""
-    stretches: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for info in truth.meta.recordings or ():
-        stretches[info.tape].append((info.offset_s, info.offset_s + info.dur_s))
-    tapes = {entry.tape for entry in truth.entries} | set(stretches)
-    return {tape: as_intervals(stretches[tape]) if tape in stretches else None for tape in tapes}
-
-
-def _inside(intervals: Intervals, stretches: Intervals | None) -> NDArray[np.bool_]:
-    """Return which intervals have their middle in one of the stretches."""
-    if stretches is None:
-        return np.ones(len(intervals), dtype=bool)
-    middle = intervals.mean(axis=1)[:, np.newaxis]
-    return np.asarray(((stretches[:, 0] <= middle) & (middle <= stretches[:, 1])).any(axis=1))

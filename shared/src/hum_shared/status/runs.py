@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from hum_shared.errors import InputError
+from hum_shared.heard import by_tape
 from hum_shared.index import PredictionMeta
+from hum_shared.intervals import duration
 from hum_shared.layout import Benchmark, Workspace
 from hum_shared.status.inside import Inside, Listing, Parsed
 from hum_shared.status.task_files import showable
@@ -134,7 +136,7 @@ def layer_view(meta: Any) -> LayerView:
     return LayerView(
         n_selections=head.n_preds,
         n_recordings=None if recordings is None else len(recordings),
-        hours=None if recordings is None else sum(one.dur_s for one in recordings) / 3600,
+        hours=None if recordings is None else sum(map(duration, by_tape(recordings).values())) / 3600,
         generated_at=head.generated_at,
         metrics={},
     )

@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from hum_evaluator.heard import stretches
 from hum_evaluator.truth import GroundTruth, tape_of
 from hum_shared import names
+from hum_shared.heard import stretches
 from hum_shared.index import CorpusEntry, PredictionEntry, RecordingInfo
 from hum_shared.intervals import as_intervals, iou_pairs, overlapping_pairs
 from hum_shared.matching import Matching, match

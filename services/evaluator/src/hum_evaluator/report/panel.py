@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from markupsafe import Markup
 
-from hum_evaluator import heard
 from hum_evaluator.metrics import QUALITIES, Row
 from hum_evaluator.plot import threshold_of
 from hum_evaluator.report import charts, gallery, rates, words
@@ -18,7 +17,7 @@ from hum_evaluator.report.runs import Layer
 from hum_evaluator.review_sheet import probability
 from hum_evaluator.stretch import Curve, Mark, marks_within, read_curve, read_sound
 from hum_evaluator.tracks import Source
-from hum_shared import names
+from hum_shared import heard, names
 from hum_shared.errors import HumError
 from hum_shared.intervals import duration
 from hum_shared.recordings import RecordingFolder

@@ -8,9 +8,9 @@ from datetime import datetime
 
 import numpy as np
 
-from hum_evaluator.heard import by_tape as heard_by_tape
 from hum_evaluator.report.events import Event
 from hum_shared import names
+from hum_shared.heard import by_tape as heard_by_tape
 from hum_shared.index import RecordingInfo
 from hum_shared.intervals import Intervals, duration, inside
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from hum_evaluator.compare import LAYERS
 from hum_evaluator.cutouts import scored_folder
-from hum_evaluator.heard import by_tape
 from hum_evaluator.metrics import Row
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.config.workspace import workspace_of
 from hum_shared.errors import InputError
+from hum_shared.heard import by_tape
 from hum_shared.index import PredictionIndex, read_index
 from hum_shared.intervals import duration
 from hum_shared.layout import SCORE_SUFFIX, Benchmark

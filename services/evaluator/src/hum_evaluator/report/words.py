@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import chi2
 
-from hum_evaluator.heard import by_tape
 from hum_evaluator.leakage import Certificate
 from hum_evaluator.metrics import QUALITIES, Row
 from hum_evaluator.pairing import WITH_BASELINE, WITH_BEST
@@ -16,6 +15,7 @@ from hum_evaluator.report.curves import PrPoint
 from hum_evaluator.report.events import EDGES_OFF, Event, edge_errors_ms
 from hum_evaluator.report.runs import Layer
 from hum_evaluator.truth import GroundTruth
+from hum_shared.heard import by_tape
 from hum_shared.intervals import duration
 
 FEW_CALLS = 50
@@ -43,11 +43,11 @@ def best_run(layer: Layer, hours: float | None) -> list[str]:
         f"F1 is {float(row['f1'] or 0):.3f}{_interval(row)}.",
     ]
     if hours and hours >= _SHORTEST_H:
-        n_alarms, n_calls = int(row["fp"] or 0), int(row["n_gt"] or 0)
+        n_alarms, calls_per_h = int(row["fp"] or 0), float(row["gt_per_hour"] or 0)
         low, high = poisson_interval(n_alarms)
         said.append(
             f"{_count(n_alarms, 'false alarm')} in {_hours(hours)} is {n_alarms / hours:.1f} per hour (by chance "
-            f"anything from {low / hours:.1f} to {high / hours:.1f}), where there are {n_calls / hours:.0f} calls per "
+            f"anything from {low / hours:.1f} to {high / hours:.1f}), where there are {calls_per_h:.0f} calls per "
             "hour. Where calls are rarer, a smaller share of what it selects are calls."
         )
     return said
@@ -119,16 +119,17 @@ def judged_on(truth: GroundTruth) -> str:
 
 
 def not_seen(certificates: Mapping[tuple[str, str], Certificate]) -> list[str]:
-    """Return a sentence about the models of which it is known that they never saw the benchmark; none without any."""
+    """Return sentences about the models of which it is known that they never saw the benchmark; none without any."""
     bad = {model for (model, _), one in certificates.items() if one.overlaps or one.missing}
-    clean = sorted({model for model, _ in certificates} - bad)
-    if not clean:
-        return []
-    known = [one for (model, _), one in certificates.items() if model in clean]
-    seen = dict.fromkeys(seen.source for one in known for seen in one.sources)
-    by_audio = all(one.by_audio for one in known)
-    how = "by tape and by digest of the audio" if by_audio else "by tape; not all digests of the audio are known"
-    return [f"No leakage found: {' and '.join(seen)} of {', '.join(clean)} used none of these tapes ({how})."]
+    models_of: dict[str, set[str]] = {}
+    for (model, _), one in sorted(certificates.items()):
+        if model not in bad:
+            how = "by tape and by digest of the audio" if one.by_audio else "by tape; not all digests are known"
+            models_of.setdefault(how, set()).add(model)
+    return [
+        f"No leakage found: nothing that {', '.join(sorted(models))} learnt from holds any of these tapes ({how})."
+        for how, models in models_of.items()
+    ]
 
 
 def learned_from(certificates: Mapping[tuple[str, str], Certificate]) -> list[str]:
@@ -224,7 +225,9 @@ def cautions(layers: Sequence[Layer], n_calls: int | None) -> list[str]:
             "Try the chosen one once more on tapes on which nothing was chosen."
         )
     heard = {
-        frozenset(one.name for one in layer.index.meta.recordings) for layer in layers if layer.index.meta.recordings
+        frozenset((one.name, str(one.scored_s)) for one in layer.index.meta.recordings)
+        for layer in layers
+        if layer.index.meta.recordings
     }
     if len(heard) > 1:
         said.append("Not all runs looked at the same recordings: compare their counts with care.")
