@@ -2,7 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from hum_slurm.job_states import TaskState, parse_jobcomp, parse_sacct, parse_squeue
+from hum_slurm.programs import output_of
+from hum_slurm.queue import Queue
 
 RECORDED = Path(__file__).parents[1] / "golden" / "slurm" / "recorded"
 
@@ -38,6 +42,22 @@ def test_jobcomp_gives_the_array_and_index_of_finished_tasks() -> None:
     assert states[2] == TaskState(5, None, "CANCELLED", exit_code=0, limit_minutes=2880, memory_mb=8000)
     assert states[3].is_waiting
     assert len(states) == 4
+
+
+@pytest.mark.parametrize(
+    ("listed", "whole"),
+    [("0-2,5,7...", [0, 1, 2, 5]), ("0-2,5,74-...", [0, 1, 2, 5]), ("0,5,...%3", [0, 5]), ("...", [])],
+)
+def test_the_tasks_that_a_cut_list_leaves_out_wait_like_those_it_names(listed: str, whole: list[int]) -> None:
+    states = parse_sacct(f"12_[{listed}]|PENDING|0:0|00:10:00|2G|Unknown|Unknown\n")
+    assert [state.index for state in states] == [*whole, None]
+    assert all(state.is_waiting for state in states)
+    queue = Queue("sacct", {(state.job, state.index): state for state in states})
+    assert queue.state(12, 99) == states[-1]
+
+
+def test_slurm_is_told_not_to_cut_lists() -> None:
+    assert output_of("printenv", "SLURM_BITSTR_LEN") == "0\n"
 
 
 def test_no_text_is_no_tasks() -> None:

@@ -29,8 +29,8 @@ class TaskState:
     Attributes
     ----------
     job, index
-        The array and the task's place in it; the index is None for a job that is no array, or for an array
-        that ended before it was taken apart.
+        The array and the task's place in it; the index is None for a job that is no array, for an array that
+        ended before it was taken apart, and for the tasks that a list cut short leaves out.
     state
         Slurm's word, such as ``RUNNING``, ``OUT_OF_MEMORY`` or ``TIMEOUT``.
     reason
@@ -135,9 +135,14 @@ def parse_jobcomp(text: str) -> list[TaskState]:
 
 
 def _indices(name: str) -> list[int | None]:
-    """Return the indices in a job's name: ``7_3``, ``7_[1-3,8%2]``, or 7 for none."""
-    _, underscore, task = name.partition("_")
-    if not underscore:
-        return [None]
-    listed = task.strip("[]").partition("%")[0]
-    return list(expanded(listed.removesuffix("...").rstrip(","))) if re.match(r"\d", listed) else [None]
+    """Return the indices in a job's name: ``7_3``, ``7_[1-3,8%2]``, or 7 for none.
+
+    Of a list that was cut (``7_[1-3,8-...]``) None stands for what is missing, and so does the last part: it may be
+    half a number.
+    """
+    _, _, task = name.partition("_")
+    listed, cut, _ = task.strip("[]").partition("%")[0].partition("...")
+    if cut:
+        listed = listed.rpartition(",")[0]
+    indices: list[int | None] = list(expanded(listed)) if re.match(r"\d", listed) else []
+    return indices if indices and not cut else [*indices, None]

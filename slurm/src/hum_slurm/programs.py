@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from hum_shared.errors import MachineError
 
 _TIMEOUT_S = 120
+# squeue and sacct cut a list of array indices to 64 bytes, unless they are told not to.
+_WHOLE_LISTS = {"SLURM_BITSTR_LEN": "0"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,9 @@ def ask(program: str, *arguments: str, timeout_s: float = _TIMEOUT_S) -> Answer:
         raise MachineError(f"no {program} on the PATH: this is no Slurm login node. Use --executor local here.")
     command: Sequence[str] = [found, *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout_s)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=timeout_s, env={**os.environ, **_WHOLE_LISTS}
+        )
     except subprocess.TimeoutExpired:
         raise MachineError(f"{program} does not answer within {timeout_s:.0f} s. Try again later.") from None
     return Answer(done.returncode, done.stdout, done.stderr)
