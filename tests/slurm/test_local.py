@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -7,13 +8,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from hum_shared.files import read_json
 from hum_shared.layout import Workspace
+from hum_shared.manifest import Row
 from hum_slurm.local import run_rows
 from hum_slurm.outcome import Ended
 from hum_slurm.report import Report
@@ -119,7 +124,16 @@ def test_a_program_that_is_not_installed_fails_its_row_alone(workspace: Workspac
     assert "no-such is neither in" in ended[0].log.read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.fixture
+def before_hangup() -> Iterator[Callable[[Any], object]]:
+    """Set what SIGHUP means before the run, whatever the tests themselves were started by."""
+    before = signal.signal(signal.SIGHUP, lambda *_: None)
+    yield partial(signal.signal, signal.SIGHUP)
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("before_hangup")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_lets_the_running_row_save_and_starts_no_other(workspace: Workspace, number: signal.Signals) -> None:
     thread = signal_when(workspace.root / "ready", number)
     ended, shown = run(workspace, "listen", "0")
@@ -127,6 +141,38 @@ def test_a_signal_lets_the_running_row_save_and_starts_no_other(workspace: Works
     assert [one.state for one in ended] == ["stopped"]
     assert (workspace.root / "told").read_text() == "SIGTERM"
     assert f"{number.name}: 1 tasks are told to save and stop" in shown
+
+
+class Troubled(Report):
+    """A report that does something of its own when a row starts."""
+
+    def __init__(self, on_start: Callable[[Row], object]):
+        super().__init__(2, Console(file=io.StringIO()))
+        self._on_start = on_start
+
+    def started(self, row: Row) -> None:
+        self._on_start(row)
+
+
+def test_under_nohup_a_terminal_that_closes_stops_nothing(
+    workspace: Workspace, before_hangup: Callable[[Any], object]
+) -> None:
+    before_hangup(signal.SIG_IGN)
+    report = Troubled(lambda _row: os.kill(os.getpid(), signal.SIGHUP))
+    ended = run_rows(stand_in_rows("0", "0"), workspace, workspace.benchmark().jobs, "d", workers=1, report=report)
+    assert [one.state for one in ended] == ["done", "done"]
+
+
+def test_an_error_of_the_run_itself_leaves_no_row_running(workspace: Workspace) -> None:
+    def fail_once_the_first_listens(row: Row) -> None:
+        if row.index == 1:
+            wait_for(workspace.root / "ready")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    report, jobs = Troubled(fail_once_the_first_listens), workspace.benchmark().jobs
+    with pytest.raises(OSError, match="No space left"):
+        run_rows(stand_in_rows("listen", "0"), workspace, jobs, "d", workers=2, report=report)
+    assert (workspace.root / "told").read_text() == "SIGTERM"
 
 
 def test_a_second_signal_kills_what_does_not_listen(workspace: Workspace) -> None:

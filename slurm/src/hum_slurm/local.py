@@ -22,7 +22,7 @@ from hum_slurm.progress_files import is_no_op, read_progress
 from hum_slurm.report import Report
 
 _POLL_S = 0.1
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -41,8 +41,9 @@ def run_rows(
 ) -> list[Ended]:
     """Run rows as subprocesses in the workspace and return how each ended, in the order of ending.
 
-    On SIGINT, SIGTERM or SIGUSR1 the running ones are told to save their state and are waited for; the others are
-    not started. A second signal kills them. A row that fails does not keep the others from running.
+    On SIGINT, SIGTERM, SIGHUP or SIGUSR1 the running ones are told to save their state and are waited for; the others
+    are not started. A second signal kills them. An error of the run itself (disk full, the reader of the report left)
+    stops them likewise before it is raised. A row that fails does not keep the others from running.
 
     Parameters
     ----------
@@ -61,26 +62,30 @@ def run_rows(
     running: list[_Running] = []
     environment = _environment(workers)
     with _noted_signals() as signals:
-        n_heeded = 0
-        while running or (waiting and not signals):
-            while waiting and len(running) < workers and not signals:
-                row = waiting.pop(0)
-                started = _start(row, workspace, jobs, environment)
-                if isinstance(started, Ended):
-                    _note_end(started, ended, jobs, manifest_sha256, report)
-                else:
-                    running.append(started)
-                    report.started(row)
-            for one in [one for one in running if one.process.poll() is not None]:
-                running.remove(one)
-                _note_end(_finish(one, workspace), ended, jobs, manifest_sha256, report)
-            if len(signals) > n_heeded:
-                n_heeded = len(signals)
-                _stop(running, kill=n_heeded > 1)
-                report.stopping(signals[0], len(running), killed=n_heeded > 1)
-            report.refresh({one.row.task: read_progress(workspace, one.row) for one in running})
-            if running:
-                time.sleep(_POLL_S)
+        try:
+            n_heeded = 0
+            while running or (waiting and not signals):
+                while waiting and len(running) < workers and not signals:
+                    row = waiting.pop(0)
+                    started = _start(row, workspace, jobs, environment)
+                    if isinstance(started, Ended):
+                        _note_end(started, ended, jobs, manifest_sha256, report)
+                    else:
+                        running.append(started)
+                        report.started(row)
+                for one in [one for one in running if one.process.poll() is not None]:
+                    running.remove(one)
+                    _note_end(_finish(one, workspace), ended, jobs, manifest_sha256, report)
+                if len(signals) > n_heeded:
+                    n_heeded = len(signals)
+                    _stop(running, kill=n_heeded > 1)
+                    report.stopping(signals[0], len(running), killed=n_heeded > 1)
+                report.refresh({one.row.task: read_progress(workspace, one.row) for one in running})
+                if running:
+                    time.sleep(_POLL_S)
+        except BaseException:
+            _end_all(running, signals)
+            raise
     return ended
 
 
@@ -93,15 +98,19 @@ def _start(row: Row, workspace: Workspace, jobs: Jobs, environment: dict[str, st
         log_path.write_text(f"error: {error}\n", encoding="utf-8")
         return Ended(row, "failed", error.exit_code, 0.0, log_path, str(error))
     log = log_path.open("wb")
-    process = subprocess.Popen(
-        command,
-        cwd=workspace.root,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,  # Ctrl-C on the terminal reaches us alone; we pass it on, once
-    )
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=workspace.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C on the terminal reaches us alone; we pass it on, once
+        )
+    except OSError:
+        log.close()
+        raise
     return _Running(row, process, log, log_path, time.time_ns())
 
 
@@ -135,6 +144,19 @@ def _stop(running: Sequence[_Running], *, kill: bool) -> None:
                 one.process.send_signal(signal.SIGTERM)
 
 
+def _end_all(running: Sequence[_Running], signals: Sequence[str]) -> None:
+    """Tell what still runs to save its state and wait for it; a further signal kills it."""
+    _stop([one for one in running if not one.told_to_stop], kill=False)
+    n_heeded = len(signals)
+    while any(one.process.poll() is None for one in running):
+        if len(signals) > n_heeded:
+            n_heeded = len(signals)
+            _stop(running, kill=True)
+        time.sleep(_POLL_S)
+    for one in running:
+        one.log.close()
+
+
 @contextmanager
 def _noted_signals() -> Iterator[list[str]]:
     """Collect the names of stop signals instead of ending on them."""
@@ -143,7 +165,9 @@ def _noted_signals() -> Iterator[list[str]]:
     def note(number: int, _frame: FrameType | None) -> None:
         noted.append(signal.Signals(number).name)
 
-    before = {number: signal.signal(number, note) for number in _STOP_SIGNALS}
+    # Under nohup the end of the terminal is nobody's business.
+    unheard = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
+    before = {number: signal.signal(number, note) for number in _STOP_SIGNALS if number not in unheard}
     try:
         yield noted
     finally:
