@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from hum_slurm.context import Context, open_context
 from hum_slurm.factories.benchmark import plan_benchmark
 from hum_slurm.factories.evaluation import plan_evaluation
 from hum_slurm.factories.training import plan_training
-from hum_slurm.pack_file import read_pack, write_pack
+from hum_slurm.pack_file import Pack, read_pack, write_pack
 from hum_slurm.packing import make_pack
 from hum_slurm.results import compare_entries
 from hum_slurm.unpacking import plan_all_scripts, plan_workspace, verify
@@ -152,17 +153,43 @@ def test_a_damaged_pack_is_refused(tmp_path: Path, file: Path) -> None:
         read_pack(file)
 
 
-def test_a_pack_that_would_write_elsewhere_is_refused(tmp_path: Path) -> None:
-    pack = make_pack(packed_workspace(tmp_path / "w"))
-    description = pack.description.model_copy(update={"files": {"../evil": "0"}})
-    evil = tmp_path / "evil.tar.gz"
-    with tarfile.open(evil, "w:gz") as archive:
-        for name, data in {"pack.json": description.model_dump_json().encode(), "files/../evil": b"x"}.items():
+def altered_pack(path: Path, pack: Pack, changes: Mapping[str, object], **files: bytes) -> Path:
+    """Write a pack of some files with a changed description, as somebody with bad intentions would."""
+    described = pack.description.model_dump(mode="json") | changes
+    with tarfile.open(path, "w:gz") as archive:
+        for name, data in {"pack.json": json.dumps(described).encode(), **files}.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def test_a_pack_that_would_write_elsewhere_is_refused(tmp_path: Path) -> None:
+    pack = make_pack(packed_workspace(tmp_path / "w"))
+    evil = altered_pack(tmp_path / "evil.tar.gz", pack, {"files": {"../evil": "0"}}, **{"files/../evil": b"x"})
     with pytest.raises(InputError, match="lies outside the workspace"):
         read_pack(evil)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("script", "/home/me/.bashrc"),
+        ("script", "/home/me/x.batch"),
+        ("script", "workspace.toml"),
+        ("script", "../x.batch"),
+        ("launcher", "../../../.profile"),
+        ("launcher", "../x.sbatch"),
+        ("set_name", "../.."),
+        ("set_name", "/tmp"),
+    ],
+)
+def test_a_pack_whose_scripts_would_lie_elsewhere_is_refused(tmp_path: Path, file: Path, key: str, value: str) -> None:
+    pack = read_pack(file)
+    stages = [packed.model_dump(mode="json") for packed in pack.description.stages]
+    (stages[1]["arrays"][0] if key == "script" else stages[1])[key] = value
+    with pytest.raises(InputError, match=r"would write .*\. This pack is not to be trusted\."):
+        read_pack(altered_pack(tmp_path / "evil.tar.gz", pack, {"stages": stages}))
 
 
 def test_an_empty_workspace_cannot_be_packed(tmp_path: Path) -> None:

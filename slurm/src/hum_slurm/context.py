@@ -117,6 +117,11 @@ def open_context(root: Path, site_name: str | None = None) -> Context:
     return Context(Workspace(root, {name: root / folder for name, folder in settings.roots.items()}), settings, site)
 
 
+def is_set_name(text: str) -> bool:
+    """Whether a text can name a set: it is then one folder's name."""
+    return _SET_NAME.fullmatch(text) is not None
+
+
 def benchmark_tree(context: Context, set_name: str | None, benchmark_root: str | None = None) -> Benchmark:
     """Return the benchmark tree that `--benchmark-root` and `--set` name.
 
@@ -125,7 +130,7 @@ def benchmark_tree(context: Context, set_name: str | None, benchmark_root: str |
     InputError
         When the set's name could not be a folder's, or both options are given.
     """
-    if set_name is not None and _SET_NAME.fullmatch(set_name) is None:
+    if set_name is not None and not is_set_name(set_name):
         raise InputError(f"--set {set_name}: a set's name holds letters, digits, _, - and dots only")
     if benchmark_root is None:
         return context.workspace.benchmark(set_name)

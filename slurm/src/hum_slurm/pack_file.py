@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import re
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,10 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hum_shared.config.workspace import WorkspaceSettings
 from hum_shared.errors import InputError
 from hum_shared.files import atomic_path
+from hum_slurm.context import is_set_name
 from hum_slurm.stages import StageName
 
 _DESCRIPTION = "pack.json"
 _FILES, _RESULTS = "files/", "results/"
+_SCRIPT_NAME = re.compile(r"[^/\x00-\x1f]+\.s?batch")
 
 
 class PackedArray(BaseModel):
@@ -93,7 +96,7 @@ def read_pack(path: Path) -> Pack:
     Raises
     ------
     InputError
-        When it cannot be read, is no pack, is damaged, or names a file outside the workspace.
+        When it cannot be read, is no pack, is damaged, or names a file outside the workspace or a script that is none.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -121,10 +124,21 @@ def read_pack(path: Path) -> Pack:
     for name in files:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise InputError(f"{path}: {name} lies outside the workspace. This pack is not to be trusted.")
+    for name in _names_of_no_script(description):
+        raise InputError(f"{path}: {_DESCRIPTION} would write {name!r}. This pack is not to be trusted.")
     damaged = [name for name, digest in description.files.items() if sha256_bytes(files.get(name, b"")) != digest]
     if damaged or files.keys() != description.files.keys():
         raise InputError(f"{path}: {(damaged or ['its list of files'])[0]} is not what was packed. Copy it again.")
     return Pack(description, files, results)
+
+
+def _names_of_no_script(description: Description) -> Iterator[str]:
+    """Yield names of scripts and sets that would lead out of the folders of jobs, or be no batch script there."""
+    for packed in description.stages:
+        if packed.set_name is not None and not is_set_name(packed.set_name):
+            yield packed.set_name
+        scripts = [array.script for array in packed.arrays] + ([packed.launcher] if packed.launcher is not None else [])
+        yield from (name for name in scripts if _SCRIPT_NAME.fullmatch(name) is None)
 
 
 def sha256_bytes(data: bytes) -> str:
