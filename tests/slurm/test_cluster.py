@@ -16,6 +16,7 @@ from hum_slurm.context import open_context
 from hum_slurm.factories.benchmark import plan_benchmark
 from hum_slurm.factories.evaluation import plan_evaluation
 from hum_slurm.factories.training import plan_training
+from support.full_disk import full_disk
 from support.slurm_workspace import HOSTILE, make_workspace, read_rows
 from support.stand_in_slurm import stand_in_slurm
 
@@ -144,6 +145,38 @@ def test_when_sbatch_refuses_what_was_submitted_before_is_named(place: Place) ->
     with pytest.raises(MachineError, match=r"pred_v2_b.batch: .*invalid partition; submitted before it: 100 101 "):
         place.submit("train", "predict")
     assert len((place.root / "BENCHMARK/jobs/submissions.jsonl").read_text().splitlines()) == 2
+
+
+def test_on_a_full_disk_nothing_is_submitted(place: Place) -> None:
+    place.submit("train", dry_run=True)
+    with full_disk(), pytest.raises(MachineError, match=r"submissions\.jsonl: File too large\. Make room$"):
+        place.submit("train")
+    assert place.calls() == []
+
+
+def test_a_job_that_could_not_be_recorded_is_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.submit("train")
+    records = place.root / "BENCHMARK/jobs/submissions.jsonl"
+    with records.open("a") as file:
+        file.write(records.read_text().replace('"dependency":""', f'"dependency":"{"x" * 3300}"'))
+    before = records.read_bytes()
+    assert 3600 < len(before) < 4096  # the next line fits half
+    monkeypatch.setattr("hum_slurm.submit.require_room", lambda _path: None)
+    with full_disk(), pytest.raises(MachineError, match=r"submitted as job 101, .* or it is run twice: scancel 101$"):
+        place.submit("train")
+    assert records.read_bytes() == before
+
+
+def test_a_line_without_its_end_does_not_spoil_the_next(place: Place) -> None:
+    place.submit("train")
+    records = place.root / "BENCHMARK/jobs/submissions.jsonl"
+    whole = records.read_text()
+    records.write_text(whole + whole[:20])
+    place.submit("train")
+    first, cut, second = records.read_text().splitlines()
+    assert (first + "\n", cut, json.loads(second)["job"]) == (whole, whole[:20], 101)
+    with pytest.raises(InputError, match=r"line 2: no submission of hum-slurm\. Remove the line"):
+        place.status()
 
 
 def test_a_task_that_is_queued_is_not_submitted_twice(place: Place) -> None:

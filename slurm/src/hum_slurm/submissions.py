@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,6 +12,8 @@ from hum_shared.errors import InputError
 from hum_shared.files import read_text
 from hum_slurm.row_numbers import expanded
 from hum_slurm.stages import StageName
+
+_ROOM_BYTES = 65536
 
 
 class Submission(BaseModel):
@@ -42,14 +45,46 @@ class Submission(BaseModel):
         return index if wanted and index in expanded(self.indices) else None
 
 
-def record_submission(path: Path, submission: Submission) -> None:
-    """Add a line and flush it to disk: the id of a job that runs must not be lost."""
+def require_room(path: Path) -> None:
+    """Check that a line can be added to the file, before there is a job whose id would be lost.
+
+    Raises
+    ------
+    OSError
+        When the disk is full or the file cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    line = submission.model_dump_json(by_alias=True) + "\n"
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line)
-        file.flush()
-        os.fsync(file.fileno())
+    path.open("ab").close()
+    with tempfile.TemporaryFile(dir=path.parent) as trial:
+        trial.write(bytes(_ROOM_BYTES))
+        trial.flush()
+        os.fsync(trial.fileno())
+
+
+def record_submission(path: Path, submission: Submission) -> None:
+    """Add a line and flush it to disk: the id of a job that runs must not be lost.
+
+    A line that somebody else left without its end is ended first.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written whole; what was written of it is taken back.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = submission.model_dump_json(by_alias=True).encode() + b"\n"
+    with path.open("ab+", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
+            line = b"\n" + line
+        rest = line
+        try:
+            while rest:  # a full disk takes a part
+                rest = rest[file.write(rest) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(file.seek(0, os.SEEK_END) - (len(line) - len(rest)))
+            raise
 
 
 def read_submissions(path: Path) -> list[Submission]:

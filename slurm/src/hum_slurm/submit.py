@@ -12,7 +12,7 @@ from hum_shared.provenance import utc_now
 from hum_slurm.chain import Need, needs_of
 from hum_slurm.programs import ask
 from hum_slurm.row_numbers import compressed, ranges
-from hum_slurm.submissions import Submission, record_submission
+from hum_slurm.submissions import Submission, record_submission, require_room
 from hum_slurm.written import WrittenArray, WrittenStage
 
 
@@ -130,23 +130,38 @@ def submit_all(requests: Sequence[Request], workspace: Workspace) -> list[Submis
     Raises
     ------
     MachineError
-        When sbatch refuses one: names those that were submitted before.
+        When sbatch refuses one or it cannot be recorded: names those that were submitted before.
     """
     jobs: dict[str, str] = {}
     done: list[Submission] = []
     for request in requests:
+        script = request.array.script
+        try:
+            require_room(workspace.submissions)
+        except OSError as error:
+            raise MachineError(f"{workspace.submissions}: {error.strerror}. Make room{_undo(done)}") from None
         dependency = request.dependency(jobs)
         waits = [f"--dependency={dependency}", "--kill-on-invalid-dep=yes"] if dependency else []
         answer = ask("sbatch", "--parsable", *request.options(), *waits, *request.script())
         job = answer.output.strip().partition(";")[0]
         if answer.exit_code != 0 or not job.isdecimal():
-            submitted = " ".join(str(one.job) for one in done)
-            undo = f"; submitted before it: {submitted} (scancel {submitted} takes them back)" if done else ""
-            raise MachineError(f"sbatch refused {request.array.script}: {answer.reason}{undo}")
-        done.append(_submission(request, int(job), dependency, workspace))
-        record_submission(workspace.submissions, done[-1])
-        jobs[str(request.array.script)] = job
+            raise MachineError(f"sbatch refused {script}: {answer.reason}{_undo(done)}")
+        submission = _submission(request, int(job), dependency, workspace)
+        try:
+            record_submission(workspace.submissions, submission)
+        except OSError as error:
+            raise MachineError(
+                f"{script} is submitted as job {job}, but that could not be recorded: {workspace.submissions}: "
+                f"{error.strerror}. Take it back, or it is run twice: scancel {job}{_undo(done)}"
+            ) from None
+        done.append(submission)
+        jobs[str(script)] = job
     return done
+
+
+def _undo(done: Sequence[Submission]) -> str:
+    submitted = " ".join(str(one.job) for one in done)
+    return f"; submitted before it: {submitted} (scancel {submitted} takes them back)" if done else ""
 
 
 def _submission(request: Request, job: int, dependency: str, workspace: Workspace) -> Submission:
