@@ -45,6 +45,11 @@ def test_files_come_first_unless_the_task_is_queued_or_runs(
     assert judge(complete=complete, outcome=outcome(code), slurm=task)[0] == state
 
 
+@pytest.mark.parametrize("word", ["OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE"])
+def test_what_was_requeued_and_then_died_failed_of_that(word: str) -> None:
+    assert judge(complete=False, outcome=outcome(75), slurm=TaskState(7, 0, word)) == ("failed", word)
+
+
 @pytest.mark.parametrize(("code", "state"), [(2, "failed"), (3, "partial")])
 def test_what_ended_2_or_3_waits_for_a_change_of_what_it_reads(code: int, state: str) -> None:
     row = RowState(ROW, state, exit_code=code, outcome=outcome(code))  # type: ignore[arg-type]

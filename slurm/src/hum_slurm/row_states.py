@@ -22,6 +22,8 @@ from hum_slurm.written import WrittenStage
 RowStateName = Literal["done", "partial", "failed", "cancelled", "running", "waiting", "open"]
 STATES: tuple[RowStateName, ...] = ("done", "partial", "failed", "cancelled", "running", "waiting", "open")
 
+_DIED = frozenset({"OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE"})
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -185,6 +187,8 @@ def judge(*, complete: bool, outcome: Outcome | None, slurm: TaskState | None) -
             return "cancelled", "its state is saved"
         if slurm is not None and slurm.state == "TIMEOUT":
             return "failed", "TIMEOUT, its state is saved"
+        if slurm is not None and slurm.state in _DIED:
+            return "failed", slurm.state  # requeued, and then it left no word
         return "open", "stopped; it goes on when it is run again"
     if outcome is not None:
         said = slurm is not None and slurm.state not in ("FAILED", "COMPLETED")
