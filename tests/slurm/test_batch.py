@@ -209,8 +209,10 @@ def test_a_changed_manifest_is_refused(tmp_path: Path) -> None:
     array = Array(tmp_path, "0")
     manifest = array.jobs.manifest("evaluate")
     manifest.write_text(manifest.read_text().replace("task 0", "task 9"))
+    array.jobs.outcome("evaluate", 0).write_text("of another row, which has this number now")
     code, output = array.run(0)
     assert code == 2
+    assert array.outcome(0).startswith("of another row")
     assert "has changed since this task was submitted" in output
     assert not (array.root / "calls.jsonl").exists()
 

@@ -58,6 +58,10 @@ class Place:
     def queue(self, *lines: str) -> None:
         (self.slurm / "squeue.txt").write_text("".join(f"{line}\n" for line in lines))
 
+    def commands(self, *lines: str) -> None:
+        """Say which scripts are in the queue."""
+        (self.slurm / "commands.txt").write_text("".join(f"{line}\n" for line in lines))
+
     def end(self, stage: str, index: int, code: int, job: str, *, outputs: bool = True) -> None:
         """Leave what a task of the batch script leaves."""
         workspace = Workspace(self.root)
@@ -184,6 +188,34 @@ def test_a_task_that_is_queued_is_not_submitted_twice(place: Place) -> None:
     place.queue("100|[0-1]|100_[0-1]|PENDING|10:00|2G|Priority")
     with pytest.raises(InputError, match="v1_a of train is waiting already, as 100_0"):
         place.submit("train")
+
+
+@pytest.mark.parametrize("arguments", ["", " 0-1 3"])
+def test_a_job_that_the_script_was_given_by_hand_is_not_doubled(place: Place, arguments: str) -> None:
+    place.submit("train", dry_run=True)
+    script = place.root / "TRAINING/jobs/train_models.sbatch"
+    place.commands(f"77|{script}{arguments}", f"78|{script}.old", "79|/elsewhere/train_models.sbatch", "80|(null)")
+    with pytest.raises(InputError, match=r"job 77 is of this script too.* Wait for it, or take it back: scancel 77$"):
+        place.submit("train")
+    assert place.calls() == []
+
+
+def test_tasks_of_an_older_manifest_that_still_run_are_not_doubled(place: Place) -> None:
+    place.submit("train")
+    script = place.root / "TRAINING/jobs/train_models.sbatch"
+    (place.root / "data/train/dataset_c").mkdir()
+    plan_training(open_context(place.root)).write()
+    place.queue("100|0|100_0|RUNNING|10:00|2G|None")
+    place.commands(f"100|{script}")
+    for again in (place.submit, place.retry):
+        with pytest.raises(InputError, match=r"before hum-slurm training wrote other tasks.* scancel 100$"):
+            again("train")
+    place.commands()
+    place.submit("train")
+    place.commands(f"101|{script}")
+    place.queue("101|0|101_0|RUNNING|10:00|2G|None")
+    place.retry("train")  # the other two: its own job is looked at row by row
+    assert [call[:2] for call in place.calls()[1:]] == [["--parsable", str(script)], ["--parsable", "--array=1-2%10"]]
 
 
 def test_files_say_what_is_done_whatever_slurm_says(place: Place) -> None:

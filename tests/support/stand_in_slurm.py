@@ -1,4 +1,4 @@
-"""Stand-ins for Slurm's programs: sbatch hands out job ids and notes its arguments; squeue prints a file."""
+"""Stand-ins for Slurm's programs: sbatch hands out job ids and notes its arguments; squeue prints one of two files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ with log.open("a") as file:
 print(job)
 """
 _SACCT = '#!/bin/bash\necho "Slurm accounting storage is disabled" >&2; exit 1\n'
-_SQUEUE = "#!/bin/bash\ncat {folder}/squeue.txt 2>/dev/null || true\n"
+_SQUEUE = """\
+#!/bin/bash
+if [[ "$*" == *%o* ]]; then cat {folder}/commands.txt; else cat {folder}/squeue.txt; fi 2>/dev/null || true
+"""
 _SCONTROL = """\
 #!/bin/bash
 case "$*" in

@@ -17,7 +17,7 @@ from hum_slurm.factories.rf import plan_rf
 from hum_slurm.factories.training import plan_training
 from hum_slurm.plan import Plan
 from hum_slurm.programs import is_installed, output_of
-from hum_slurm.queue import Queue, ask_queue
+from hum_slurm.queue import Queue, ask_queue, jobs_of_scripts
 from hum_slurm.retry import changed_since, kept_back, retry_requests
 from hum_slurm.row_states import RowState, row_states
 from hum_slurm.slurm_config import max_array_size, parse_config, parse_partitions
@@ -211,6 +211,15 @@ def _refuse_twice(requests: Sequence[Request], workspace: Workspace) -> None:
                     f"{state.row.task} of {request.stage.stage.name} is {state.state} already, as {state.job}. "
                     f"Wait for it, or take it back: scancel {state.job.partition('_')[0]}"
                 )
+    by_script = {request.array.script: request.stage.stage for request in requests}
+    known = {one.job for one in submissions}
+    for job, script in jobs_of_scripts(list(by_script)).items():
+        if job not in known:
+            raise InputError(
+                f"{script}: job {job} is of this script too, and waits or runs. It was submitted past hum-slurm, or "
+                f"before hum-slurm {by_script[script].factory} wrote other tasks: what it does would be done twice. "
+                f"Wait for it, or take it back: scancel {job}"
+            )
 
 
 def _jobs(workspace: Workspace, stages: Sequence[WrittenStage]) -> tuple[list[Submission], Queue]:

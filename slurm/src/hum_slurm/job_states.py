@@ -10,6 +10,7 @@ from hum_slurm.durations import parse_megabytes, parse_minutes
 from hum_slurm.row_numbers import expanded
 
 SQUEUE_FORMAT = "%F|%K|%i|%T|%l|%m|%r"
+COMMAND_FORMAT = "%F|%o"
 SACCT_FIELDS = "JobID,State,ExitCode,Timelimit,ReqMem,Start,End"
 
 WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "CONFIGURING", "SPECIAL_EXIT", "RESIZING"})
@@ -82,6 +83,14 @@ def parse_squeue(text: str) -> list[TaskState]:
             for one in indices
         ]
     return out
+
+
+def parse_commands(text: str) -> dict[int, str]:
+    """Return the script and arguments of every array or job in the output of ``squeue --noheader --format=``
+    :data:`COMMAND_FORMAT`, by its id.
+    """
+    parted = (line.partition("|") for line in text.splitlines())
+    return {int(job): command for job, _, command in parted if job.isdecimal()}
 
 
 def parse_sacct(text: str) -> list[TaskState]:

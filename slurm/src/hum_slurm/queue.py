@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hum_shared.errors import MachineError
-from hum_slurm.job_states import SACCT_FIELDS, SQUEUE_FORMAT, TaskState, parse_jobcomp, parse_sacct, parse_squeue
+from hum_slurm.job_states import (
+    COMMAND_FORMAT,
+    SACCT_FIELDS,
+    SQUEUE_FORMAT,
+    TaskState,
+    parse_commands,
+    parse_jobcomp,
+    parse_sacct,
+    parse_squeue,
+)
 from hum_slurm.programs import ask, is_installed, output_of
 from hum_slurm.slurm_config import parse_config
 
@@ -59,6 +68,23 @@ def ask_queue(jobs: Sequence[int]) -> Queue:
     # What ended longer ago than MinJobAge is only in the file of finished jobs, where the cluster keeps one for all.
     tasks = _by_task([*_finished_jobs(), *parse_squeue(shown)], wanted)
     return Queue("squeue", tasks)
+
+
+def jobs_of_scripts(scripts: Sequence[Path]) -> dict[int, Path]:
+    """Return the jobs of this user that wait or run and were submitted from some batch scripts, by whomever.
+
+    Raises
+    ------
+    MachineError
+        When there is no Slurm here or it does not answer.
+    """
+    shown = output_of("squeue", "--noheader", f"--user={os.getuid()}", f"--format={COMMAND_FORMAT}")
+    return {
+        job: script
+        for job, command in parse_commands(shown).items()
+        for script in scripts
+        if any(f"{command} ".startswith(f"{path} ") for path in (script, script.resolve()))
+    }
 
 
 def _finished_jobs() -> list[TaskState]:
