@@ -281,6 +281,23 @@ def test_memory_doubles_after_running_out_of_it_and_time_likewise_up_to_the_part
     assert second[1:3] == ["--array=1%10", "--time=30"]
 
 
+def test_a_row_that_cannot_get_more_does_not_hold_up_the_others(place: Place) -> None:
+    place.submit("train")
+    place.queue("100|0|100_0|OUT_OF_MEMORY|10:00|3G|None", "100|1|100_1|NODE_FAIL|20:00|2G|None")
+    (place.slurm / "refuse-test").write_text("--mem=6144M")
+    expected = r"would refuse v1_a with --array=0%10 --mem=6144M: .*invalid partition\. Name .*: hum-slurm training$"
+    with pytest.raises(MachineError, match=expected):
+        place.retry("train")
+    assert [call[1] for call in place.calls()[1:]] == ["--array=1%10"]
+
+
+def test_of_a_chain_nothing_is_submitted_when_one_array_would_be_refused(place: Place) -> None:
+    (place.slurm / "refuse-test").write_text("pred_v2_b")
+    with pytest.raises(MachineError, match=r"refuse .*pred_v2_b.batch: .*invalid partition\. Nothing was submitted"):
+        place.submit("train", "predict")
+    assert place.calls() == []
+
+
 def test_there_is_nothing_to_retry_when_all_is_done_or_queued(place: Place) -> None:
     place.submit("train")
     place.end("train", 0, 0, "100_0")

@@ -12,11 +12,12 @@ _SBATCH = """\
 #!{python}
 import json, pathlib, sys
 here = pathlib.Path({folder!r})
-if "--test-only" in sys.argv:
-    sys.exit(0)
-if (here / "refuse").exists() and (here / "refuse").read_text() in " ".join(sys.argv):
+refuse = here / ("refuse-test" if "--test-only" in sys.argv else "refuse")
+if refuse.exists() and refuse.read_text() in " ".join(sys.argv):
     print("sbatch: error: invalid partition", file=sys.stderr)
     sys.exit(1)
+if "--test-only" in sys.argv:
+    sys.exit(0)
 log = here / "sbatch.jsonl"
 job = 100 + (len(log.read_text().splitlines()) if log.exists() else 0)
 with log.open("a") as file:

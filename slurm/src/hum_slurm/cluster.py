@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hum_shared.config.workspace import open_workspace
-from hum_shared.errors import InputError
+from hum_shared.errors import InputError, MachineError
 from hum_shared.layout import Workspace
 from hum_slurm.context import Context, open_context
 from hum_slurm.factories.benchmark import plan_benchmark
@@ -24,7 +24,7 @@ from hum_slurm.slurm_config import max_array_size, parse_config, parse_partition
 from hum_slurm.stages import StageName, stage, stage_jobs
 from hum_slurm.status_report import as_json, as_text, stage_title
 from hum_slurm.submissions import Submission, read_submissions
-from hum_slurm.submit import Request, as_shell, check_array_size, requests_of, submit_all, try_all
+from hum_slurm.submit import Request, as_shell, check_array_size, refusals, requests_of, submit_all
 from hum_slurm.written import WrittenStage, read_stage, require_submittable, written_stages
 
 Say = Callable[[str], object]
@@ -74,7 +74,7 @@ def submit_stages(
     for written in stages:
         require_submittable(written, workspace)
     requests = requests_of(stages, workspace, chain=chain)
-    _submit(requests, workspace, dry_run=dry_run, say=say)
+    _submit(requests, workspace, dry_run=dry_run, all_or_none=True, say=say)
 
 
 def show_status(root: Path, *, json_output: bool, say: Say) -> None:
@@ -131,7 +131,7 @@ def retry_stage(root: Path, name: StageName, set_name: str | None, *, dry_run: b
     InputError
         When every such row would only end the same way again.
     MachineError
-        When there is no Slurm here or it refuses an array.
+        When there is no Slurm here or it refuses an array; what it takes is submitted all the same.
     """
     context = open_context(root)
     workspace = context.workspace
@@ -159,7 +159,7 @@ def retry_stage(root: Path, name: StageName, set_name: str | None, *, dry_run: b
         say(f"{state.row.task}: {state.state}{f', {state.reason}' if state.reason else ''}; once more")
     settings = context.site.job(name)
     requests = retry_requests(written, chosen, settings, _longest_minutes(settings.partition))
-    _submit(requests, workspace, dry_run=dry_run, say=say)
+    _submit(requests, workspace, dry_run=dry_run, all_or_none=False, say=say)
 
 
 def _set_of(name: StageName, set_name: str | None) -> str | None:
@@ -185,17 +185,31 @@ def _write_if_missing(context: Context, name: StageName, set_name: str | None, s
     say(f"{stage_title(name, set_name)}: {len(changed)} files written by hum-slurm {factory}")
 
 
-def _submit(requests: Sequence[Request], workspace: Workspace, *, dry_run: bool, say: Say) -> None:
+def _submit(requests: Sequence[Request], workspace: Workspace, *, dry_run: bool, all_or_none: bool, say: Say) -> None:
     if dry_run:
         for line in as_shell(requests):
             say(line)
         return
     _refuse_twice(requests, workspace)
     check_array_size(requests, max_array_size(parse_config(output_of("scontrol", "show", "config"))))
-    try_all(requests)
-    for submission in submit_all(requests, workspace):
+    refused = refusals(requests)
+    if refused and all_or_none:
+        raise MachineError(
+            f"sbatch would refuse {refused[0][0].array.script}: {refused[0][1]}. Nothing was submitted; "
+            "correct the site file and write the stage again (hum-slurm doctor checks it)."
+        )
+    taken = [request for request in requests if not any(request is one for one, _ in refused)]
+    for submission in submit_all(taken, workspace):
         after = f" after {submission.dependency}" if submission.dependency else ""
         say(f"{Path(submission.script).name}: job {submission.job}, indices {submission.indices}{after}")
+    if refused:
+        named = "; ".join(
+            f"{_listed(request.tasks())} with {' '.join(request.options())}: {reason}" for request, reason in refused
+        )
+        raise MachineError(
+            f"sbatch would refuse {named}. Name a partition that has as much in the site file, and write the stage "
+            f"again: hum-slurm {refused[0][0].stage.stage.factory}"
+        )
 
 
 def _refuse_twice(requests: Sequence[Request], workspace: Workspace) -> None:
@@ -241,3 +255,7 @@ def _longest_minutes(partition: str | None) -> int | None:
 
 def _log(state: RowState) -> str:
     return "" if state.log is None else f" (see {state.log})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

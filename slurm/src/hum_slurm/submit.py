@@ -53,6 +53,11 @@ class Request:
             options.append(f"--time={self.time}")
         return options
 
+    def tasks(self) -> list[str]:
+        """Return the names of the tasks that are wanted."""
+        rows = [row for index in self.indices or self.array.indices for row in self.array.rows_of(index)]
+        return [row.task for row in rows if not self.only_rows or row.index in self.only_rows]
+
     def script(self) -> list[str]:
         """Return the script and its arguments: the rows wanted."""
         return [str(self.array.script), *ranges(self.only_rows)]
@@ -107,21 +112,16 @@ def as_shell(requests: Sequence[Request]) -> list[str]:
     return lines
 
 
-def try_all(requests: Sequence[Request]) -> None:
-    """Ask Slurm whether it would take every request; nothing is submitted.
+def refusals(requests: Sequence[Request]) -> list[tuple[Request, str]]:
+    """Ask Slurm whether it would take every request; return those that it would not, and why. Nothing is submitted.
 
     Raises
     ------
     MachineError
-        When it would not take one, or there is no sbatch.
+        When there is no sbatch.
     """
-    for request in requests:
-        answer = ask("sbatch", "--test-only", *request.options(), *request.script())
-        if answer.exit_code != 0:
-            raise MachineError(
-                f"sbatch would refuse {request.array.script}: {answer.reason}. Nothing was submitted; "
-                "correct the site file and write the stage again (hum-slurm doctor checks it)."
-            )
+    answers = [(one, ask("sbatch", "--test-only", *one.options(), *one.script())) for one in requests]
+    return [(request, answer.reason) for request, answer in answers if answer.exit_code != 0]
 
 
 def submit_all(requests: Sequence[Request], workspace: Workspace) -> list[Submission]:
