@@ -13,7 +13,7 @@ import pytest
 
 from hum_shared.layout import Workspace
 from hum_shared.manifest import Row
-from hum_slurm.batch import ArrayJob, array_script, launcher_script
+from hum_slurm.batch import ROW_BEGINS, ArrayJob, array_script, launcher_script
 from hum_slurm.site import JobSettings, SiteFile
 from hum_slurm.stages import stage
 from support.slurm_workspace import HOSTILE, executable, stand_in_path, stand_in_rows, write_manifest
@@ -169,8 +169,11 @@ def test_the_sixth_stop_is_not_requeued(tmp_path: Path) -> None:
 
 def test_one_task_takes_several_rows_and_ends_as_the_worst(tmp_path: Path) -> None:
     array = Array(tmp_path, "0", "2", "3", "0", max_array_size=2)
-    assert array.run(0)[0] == 2
-    assert array.run(1)[0] == 0
+    code, output = array.run(0, restarts=1)
+    assert (code, array.run(1)[0]) == (2, 0)
+    assert [line for line in output.splitlines() if ROW_BEGINS.fullmatch(line)] == [
+        f"=== row {row}, attempt 2" for row in (0, 1)
+    ]
     assert [array.jobs.outcome("evaluate", index).exists() for index in range(4)] == [True] * 4
 
 

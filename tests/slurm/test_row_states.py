@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hum_slurm.job_states import TaskState
 from hum_slurm.retry import Resources, kept_back, resources_for
-from hum_slurm.row_states import Outcome, RowState, judge
+from hum_slurm.row_states import Outcome, RowState, judge, last_error
 from hum_slurm.site import JobSettings
 from support.slurm_workspace import stand_in_rows
 
@@ -84,3 +86,20 @@ def test_what_ran_out_gets_twice_as_much(
 def test_no_time_is_taken_away_where_the_limit_is_reached() -> None:
     row = RowState(ROW, "failed", slurm=TaskState(7, 0, "TIMEOUT", limit_minutes=100))
     assert resources_for(row, SETTINGS, max_minutes=60) == Resources(time="100")
+
+
+@pytest.mark.parametrize(("row", "said"), [(0, "epoch 8"), (1, "no such file"), (2, "last words"), (3, ""), (4, "")])
+def test_a_reason_is_what_the_row_itself_said_in_its_last_attempt(tmp_path: Path, row: int, said: str) -> None:
+    log = tmp_path / "shared.out"
+    log.write_text(
+        "module loaded\n=== row 0, attempt 1\nerror: stopped on SIGUSR1\n=== row 0, attempt 2\nepoch 8\n"
+        "=== row 1, attempt 2\nerror: no such file\nbye\n=== row 2, attempt 2\nlast words\n=== row 3, attempt 2\n"
+    )
+    assert last_error(log, row) == said
+
+
+def test_a_log_of_one_row_needs_no_line_that_begins_it(tmp_path: Path) -> None:
+    log = tmp_path / "task.log"
+    log.write_text("error: no such file\nbye\n")
+    assert last_error(log, 7) == "no such file"
+    assert last_error(tmp_path / "none.log", 7) == ""

@@ -21,6 +21,9 @@ from hum_slurm.runtime import apptainer_runtime, scratch_folder, venv_runtime
 from hum_slurm.site import JobSettings, SiteFile
 from hum_slurm.stages import Stage
 
+ROW_BEGINS = re.compile(r"=== row (\d+), attempt \d+")
+"""The line that a script prints before what a row prints; rows and attempts share the log of their task."""
+
 
 @dataclass(frozen=True)
 class ArrayJob:
@@ -208,6 +211,7 @@ is_wanted() {
 
 run_row() {
     local code
+    echo "=== row $1, attempt $((${SLURM_RESTART_COUNT:-0} + 1))"
     "${runtime[@]}" -m hum_shared.task "$manifest" "$manifest_sha256" "$1" &
     child=$!
     if [[ -n $stop_signal ]]; then kill -s "$stop_signal" "$child" 2>/dev/null; fi

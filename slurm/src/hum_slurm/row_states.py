@@ -13,6 +13,7 @@ from hum_shared.files import read_json
 from hum_shared.layout import Jobs, Workspace
 from hum_shared.manifest import Row
 from hum_shared.progress import TaskProgress
+from hum_slurm.batch import ROW_BEGINS
 from hum_slurm.job_states import TaskState
 from hum_slurm.progress_files import read_progress
 from hum_slurm.queue import Queue
@@ -137,7 +138,7 @@ def _row_state(
     complete = all(workspace.resolve(text).exists() for text in row.outputs)
     state, reason = judge(complete=complete, outcome=outcome, slurm=slurm)
     if state == "failed" and outcome is not None:
-        reason = "; ".join(filter(None, (reason, last_error(log))))
+        reason = "; ".join(filter(None, (reason, last_error(log, row.index))))
     return RowState(
         row=row,
         state=state,
@@ -214,10 +215,17 @@ def read_outcome(jobs: Jobs, row: Row, manifest_sha256: str) -> Outcome | None:
     return Outcome(int(value["exit_code"]), str(value.get("job", "")), path.stat().st_mtime_ns)
 
 
-def last_error(log: Path) -> str:
-    """Return the last line of a log that says what went wrong, else its last line; empty without a log."""
+def last_error(log: Path, row: int) -> str:
+    """Return the last line of a row's last attempt that says what went wrong, else its last line; empty without any.
+
+    A log in which no row begins belongs to one row alone.
+    """
     if not log.is_file():
         return ""
     lines = [line.strip() for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
+    begun = [(place, found[1]) for place, line in enumerate(lines) if (found := ROW_BEGINS.fullmatch(line))]
+    if begun:
+        first = max((place for place, number in begun if int(number) == row), default=len(lines))
+        lines = lines[first + 1 : min((place for place, _ in begun if place > first), default=len(lines))]
     errors = [line for line in lines if line.startswith("error: ")]
     return (errors or lines or [""])[-1].removeprefix("error: ")
