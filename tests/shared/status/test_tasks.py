@@ -142,6 +142,20 @@ def test_rows_progress_and_outcomes_meet(tmp_path: Path) -> None:
     assert found["predict/c"].last_words == "c.cfg: unknown key 'hpo'"
 
 
+@pytest.mark.parametrize(("state", "exit_code", "shown_state"), [("done", 3, "partial"), ("running", 137, "failed")])
+@pytest.mark.parametrize("clock_ahead_s", [0, 5])
+def test_an_end_is_seen_whatever_the_clock_of_the_node_says(
+    tmp_path: Path, state: str, exit_code: int, shown_state: str, clock_ahead_s: float
+) -> None:
+    jobs = write_stage(tmp_path, "predict", ["a"])
+    write_progress(tmp_path, "predict", "a", state, ago_s=-clock_ahead_s)
+    outcome = write_outcome(jobs, "predict", 0, exit_code)
+    found = files_of(tmp_path).read()[0]["predict/a"]
+    assert view(found, datetime.now(UTC)).state == shown_state
+    os.utime(outcome, (1, 1))
+    assert not files_of(tmp_path).read()[0]["predict/a"].has_ended
+
+
 def test_an_outcome_of_an_older_manifest_does_not_count(tmp_path: Path) -> None:
     jobs = write_stage(tmp_path, "predict", ["a"])
     write_outcome(jobs, "predict", 0, 1, digest="f" * 64)

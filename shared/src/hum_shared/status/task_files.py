@@ -65,10 +65,11 @@ class TaskFiles:
             for row, stage, outcome, outcome_s in self._rows(jobs, problems):
                 task_id = f"{stage}/{row.task}"
                 if task_id not in found:
-                    _, _, said = progress.pop(task_id, ("", "", None))
-                    found[task_id] = self._evidence(task_id, stage, row.task, row, said, outcome, outcome_s, logs)
-        for task_id, (stage, task, said) in progress.items():
-            found[task_id] = self._evidence(task_id, stage, task, None, said, None, 0.0, None)
+                    _, _, said, said_s = progress.pop(task_id, ("", "", None, None))
+                    evidence = Evidence(stage, row.task, row, said, outcome, outcome_s, logs, progress_s=said_s)
+                    found[task_id] = self._kept_or_complete(task_id, evidence)
+        for task_id, (stage, task, said, said_s) in progress.items():
+            found[task_id] = self._kept_or_complete(task_id, Evidence(stage, task, progress=said, progress_s=said_s))
         self._before = found
         return found, problems
 
@@ -115,40 +116,30 @@ class TaskFiles:
                 else:
                     yield row, stage, None, 0.0
 
-    def _all_progress(self, problems: list[str]) -> dict[str, tuple[str, str, TaskProgress | None]]:
-        """Return what the progress files say: id → stage, task, progress."""
-        found: dict[str, tuple[str, str, TaskProgress | None]] = {}
+    def _all_progress(self, problems: list[str]) -> dict[str, tuple[str, str, TaskProgress | None, float | None]]:
+        """Return what the progress files say: id → stage, task, progress and when the file was written."""
+        found: dict[str, tuple[str, str, TaskProgress | None, float | None]] = {}
         for stage in self._listing(self._workspace.progress_root, problems).folders:
             folder = self._workspace.progress_root / stage
             files = self._listing(folder, problems, ".json").files
             for name, progress in self._get(self._progress, folder, files, problems).items():
                 task = showable(name.removesuffix(".json"))
-                found[f"{showable(stage)}/{task}"] = showable(stage), task, progress
+                found[f"{showable(stage)}/{task}"] = showable(stage), task, progress, files[name].mtime_ns / 1e9
         return found
 
-    def _evidence(
-        self,
-        task_id: str,
-        stage: str,
-        task: str,
-        row: Row | None,
-        progress: TaskProgress | None,
-        outcome: Outcome | None,
-        outcome_s: float,
-        logs: Path | None,
-    ) -> Evidence:
+    def _kept_or_complete(self, task_id: str, found: Evidence) -> Evidence:
+        """Return what was known before if nothing is new, else `found` with the last words of its log."""
         old = self._before.get(task_id)
         if (
             old is not None
-            and old.row is row
-            and old.progress is progress
-            and old.outcome is outcome
-            and old.outcome_s == outcome_s
+            and old.row is found.row
+            and old.progress is found.progress
+            and old.outcome is found.outcome
+            and old.outcome_s == found.outcome_s
         ):
             return old
-        found = Evidence(stage, task, row, progress, outcome, outcome_s, logs)
-        said_why = progress is not None and progress.state == "failed"
-        if outcome is None or said_why or not found.has_ended or outcome.exit_code in EXIT_STATES:
+        said_why = found.progress is not None and found.progress.state == "failed"
+        if found.outcome is None or said_why or not found.has_ended or found.outcome.exit_code in EXIT_STATES:
             return found
         log = self.log(found, _LAST_LINE_BYTES)  # it could not say why it failed; perhaps its log does
         return replace(found, last_words=last_line(log[1])) if log else found

@@ -43,8 +43,8 @@ class Evidence:
         What its progress file says.
     outcome
         How it ended, if that belongs to the present manifest.
-    outcome_s
-        When the outcome was written, s since the epoch.
+    outcome_s, progress_s
+        When the outcome and the progress file were written, s since the epoch; both by the file server's clock.
     logs
         The folder of the stage's logs.
     last_words
@@ -59,12 +59,18 @@ class Evidence:
     outcome_s: float = 0.0
     logs: Path | None = None
     last_words: str = ""
+    progress_s: float | None = None
 
     @property
     def has_ended(self) -> bool:
-        """Whether the outcome is news: a task that gave a sign of life after it runs again."""
+        """Whether the outcome is news: a task that gave a sign of life after it runs again.
+
+        It did so if both clocks say so: a node's own may be ahead, and copies have times of their own.
+        """
         if self.outcome is None or self.progress is None:
             return self.outcome is not None
+        if self.progress_s is not None and self.outcome_s >= self.progress_s:
+            return True
         updated = _time(self.progress.updated)
         return updated is None or self.outcome_s >= updated.timestamp()
 
