@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,23 @@ def test_every_model_and_variant_gets_both_cfgs(tmp_path: Path) -> None:
         threshold=0.9,
         decoder="union",
     )
+
+
+def test_commands_that_go_on_from_here_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = trained(tmp_path / HOSTILE)
+    (root / "data/bench/corpus_index.json").unlink()
+    variants = str(write_json(tmp_path / "benchmark_variants.json", [V50]))
+    options: dict[str, Any] = {"corpus_root": str(root / "data/bench"), "variants_json": variants, "set_name": "field"}
+    for folder, place in ((tmp_path, ["--workspace", str(root)]), (root, [])):
+        monkeypatch.chdir(folder)
+        planned = plan_benchmark(open_context(root, "local-test"), **options)
+        assert [shlex.split(step) for step in planned.next_steps] == [
+            ["hum-slurm", "run", "predict", "--executor", "local", "--set", "field", *place],
+            ["hum-slurm", "submit", "predict", "--set", "field", *place],
+            ["hum-slurm", "evaluation", "--set", "field", *place, "--site", "local-test"],
+        ]
+    (warning,) = [line for line in planned.warnings if "index-corpus" in line]
+    assert shlex.join(["hum-trainer", "index-corpus", str(root / "data/bench")]) in warning
 
 
 def test_variants_that_differ_only_in_threshold_are_scored_once(tmp_path: Path) -> None:

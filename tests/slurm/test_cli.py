@@ -64,6 +64,12 @@ def test_a_stage_without_manifest_ends_2_and_names_its_factory(tmp_path: Path) -
     assert "Traceback" not in ran.stderr
 
 
+def test_a_stage_of_a_set_without_manifest_names_its_factory_with_the_set(tmp_path: Path) -> None:
+    for command in (["run", "evaluate", "--executor", "local"], ["retry-failed", "evaluate"]):
+        ran = hum_slurm(*command, "--set", "s1", cwd=tmp_path)
+        assert (ran.returncode, "Run hum-slurm evaluation --set s1 first." in ran.stderr) == (2, True)
+
+
 def test_an_unknown_stage_lists_the_stages(tmp_path: Path) -> None:
     ran = hum_slurm("run", "trian", "--executor", "local", cwd=tmp_path)
     assert ran.returncode == 2

@@ -49,9 +49,14 @@ def test_evaluation_finds_another_tree_by_its_folder(tmp_path: Path) -> None:
     root = tmp_path / "w"
     planned = plan_evaluation(benchmarked(root, "field"), benchmark_root="BENCHMARK/sets/field/")
     planned.write()
-    assert "hum-slurm run evaluate --executor local --set field" in planned.next_steps
+    assert any(step.startswith("hum-slurm run evaluate --executor local --set field ") for step in planned.next_steps)
     row = read_rows(root / "BENCHMARK/sets/field/jobs/evaluate.manifest.jsonl")[0]
     assert row["task"].startswith("set-field__")
+
+
+def test_a_set_without_runs_names_the_command_that_writes_them(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"Run hum-slurm benchmark --set field first\."):
+        plan_evaluation(open_context(tmp_path), set_name="field")
 
 
 def test_a_tree_is_named_once(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
 
 
 def test_a_token_that_others_can_read_is_warned_about(tmp_path: Path) -> None:
-    token = tmp_path / "token"
+    token = tmp_path / "my token"
     token.write_text("a-long-and-secret-word")
     token.chmod(0o644)
     command = [*COMMAND, "--workspace", str(tmp_path), "--port", "0", "--token-file", str(token)]
@@ -86,5 +86,5 @@ def test_a_token_that_others_can_read_is_warned_about(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=20)
     assert errors.startswith("warning: ")
-    assert "chmod 600" in errors
+    assert f"chmod 600 -- '{token}'" in errors
     assert "secret-word" not in errors

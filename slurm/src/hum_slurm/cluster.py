@@ -21,7 +21,7 @@ from hum_slurm.queue import Queue, ask_queue, jobs_of_scripts
 from hum_slurm.retry import changed_since, kept_back, retry_requests
 from hum_slurm.row_states import RowState, row_states
 from hum_slurm.slurm_config import max_array_size, parse_config, parse_partitions
-from hum_slurm.stages import StageName, stage, stage_jobs
+from hum_slurm.stages import StageName, factory_command, stage, stage_jobs
 from hum_slurm.status_report import as_json, as_text, stage_title
 from hum_slurm.submissions import Submission, read_submissions
 from hum_slurm.submit import Request, as_shell, check_array_size, refusals, requests_of, submit_all
@@ -169,7 +169,7 @@ def _set_of(name: StageName, set_name: str | None) -> str | None:
 def _write_if_missing(context: Context, name: StageName, set_name: str | None, say: Say) -> None:
     factory = stage(name).factory
     if stage_jobs(context.workspace, name, set_name).manifest(name).is_file():
-        say(f"{stage_title(name, set_name)}: as written; hum-slurm {factory} writes it anew")
+        say(f"{stage_title(name, set_name)}: as written; {factory_command(name, set_name)} writes it anew")
         return
     plans: dict[str, Callable[[], Plan]] = {
         "training": lambda: plan_training(context),
@@ -208,7 +208,7 @@ def _submit(requests: Sequence[Request], workspace: Workspace, *, dry_run: bool,
         )
         raise MachineError(
             f"sbatch would refuse {named}. Name a partition that has as much in the site file, and write the stage "
-            f"again: hum-slurm {refused[0][0].stage.stage.factory}"
+            f"again: {refused[0][0].stage.factory_command}"
         )
 
 
@@ -225,13 +225,13 @@ def _refuse_twice(requests: Sequence[Request], workspace: Workspace) -> None:
                     f"{state.row.task} of {request.stage.stage.name} is {state.state} already, as {state.job}. "
                     f"Wait for it, or take it back: scancel {state.job.partition('_')[0]}"
                 )
-    by_script = {request.array.script: request.stage.stage for request in requests}
+    by_script = {request.array.script: request.stage for request in requests}
     known = {one.job for one in submissions}
     for job, script in jobs_of_scripts(list(by_script)).items():
         if job not in known:
             raise InputError(
                 f"{script}: job {job} is of this script too, and waits or runs. It was submitted past hum-slurm, or "
-                f"before hum-slurm {by_script[script].factory} wrote other tasks: what it does would be done twice. "
+                f"before {by_script[script].factory_command} wrote other tasks: what it does would be done twice. "
                 f"Wait for it, or take it back: scancel {job}"
             )
 

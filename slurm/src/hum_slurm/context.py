@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hum_slurm.plan import Plan
 from hum_slurm.programs import ask, is_installed
 from hum_slurm.site import Site, read_site
 from hum_slurm.slurm_config import max_array_size, parse_config
+from hum_slurm.stages import StageName
 
 _USUAL_MAX_ARRAY_SIZE = 1001
 
@@ -25,13 +27,25 @@ class Context:
     """A workspace, what its `workspace.toml` says and the cluster it is meant for.
 
     `lacking_roots` are roots of the site that an existing `workspace.toml` lacks: services do not read site files, so
-    the next factory adds them there.
+    the next factory adds them there. `given_site` is the site as a flag named it, which `workspace.toml` may not know.
     """
 
     workspace: Workspace
     settings: WorkspaceSettings
     site: Site
     lacking_roots: tuple[str, ...] = ()
+    given_site: str | None = None
+
+    @property
+    def place_options(self) -> list[str]:
+        """What tells a command that is started here which workspace is meant; nothing where it is this folder."""
+        root = self.workspace.root
+        return [] if root.resolve() == Path.cwd().resolve() else ["--workspace", str(root)]
+
+    @property
+    def site_options(self) -> list[str]:
+        """What tells another factory which site is meant."""
+        return [] if self.given_site is None else ["--site", self.given_site]
 
     def value(self, path: Path, plan: Plan) -> str:
         """Return `path` as a cfg or manifest value; one that would not survive a move is warned about."""
@@ -108,13 +122,14 @@ def open_context(root: Path, site_name: str | None = None) -> Context:
         known = {*settings.roots, *(["data"] if os.path.lexists(workspace.data) else [])}
         lacking = tuple(name for name in site.file.roots if name not in known)
         filled = {name: root / site.file.roots[name] for name in lacking if site.is_filled(site.file.roots[name])}
-        return Context(Workspace(root, {**filled, **workspace.roots}), settings, site, lacking)
+        return Context(Workspace(root, {**filled, **workspace.roots}), settings, site, lacking, site_name)
     if site.name.endswith(".toml"):
         kept_name = workspace.relative(Path(os.path.normpath(Path.cwd() / site.name)))
     else:
         kept_name = site.name
     settings = settings.model_copy(update={"site": kept_name, "roots": site.filled_roots(site.file.roots)})
-    return Context(Workspace(root, {name: root / folder for name, folder in settings.roots.items()}), settings, site)
+    roots = {name: root / folder for name, folder in settings.roots.items()}
+    return Context(Workspace(root, roots), settings, site, given_site=site_name)
 
 
 def is_set_name(text: str) -> bool:
@@ -147,6 +162,20 @@ def set_option(context: Context, benchmark: Benchmark) -> list[str] | None:
     if benchmark == context.workspace.benchmark():
         return []
     return ["--set", benchmark.root.name] if benchmark.root.parent == context.workspace.sets_root else None
+
+
+def suggest_tasks(plan: Plan, context: Context, name: StageName, option: Sequence[str]) -> None:
+    """Suggest the commands that run a stage's tasks: here, and on a cluster.
+
+    Parameters
+    ----------
+    plan, context, name
+        What was planned.
+    option
+        What names the set; empty for the benchmark itself.
+    """
+    plan.suggest("hum-slurm", "run", name, "--executor", "local", *option, *context.place_options)
+    plan.suggest("hum-slurm", "submit", name, *option, *context.place_options)
 
 
 def task_prefix(context: Context, benchmark: Benchmark) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from hum_shared.command import say, warn
@@ -38,7 +39,8 @@ def serve_status(root: Path, *, host: str, port: int, token_file: Path | None) -
 
     token = None if token_file is None else read_token(token_file)
     if token_file is not None and token_file.stat().st_mode & 0o077:
-        warn(f"{token_file}: others may read the token. Keep it to yourself: chmod 600 {token_file}")
+        command = shlex.join(["chmod", "600", "--", str(token_file)])
+        warn(f"{token_file}: others may read the token. Keep it to yourself: {command}")
     with listen(host, port, has_token=token is not None) as sock:
         say(f"status of {root.resolve()}: {url(sock)} (stop with Ctrl-C)")
         StatusServer(make_app(WorkspaceSource(root), token)).run([sock])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,6 +66,11 @@ def known_stage(text: str) -> StageName:
 def stage(name: StageName) -> Stage:
     """Return the stage called `name`."""
     return _ALL[name]
+
+
+def factory_command(name: StageName, set_name: str | None = None) -> str:
+    """Return the command that writes a stage of the benchmark or of one of its sets, quoted for a shell."""
+    return shlex.join(["hum-slurm", stage(name).factory, *([] if set_name is None else ["--set", set_name])])
 
 
 def stage_jobs(workspace: Workspace, name: StageName, set_name: str | None = None) -> Jobs:

@@ -94,7 +94,7 @@ def check_array_size(requests: Sequence[Request], max_array_size: int) -> None:
         if highest >= max_array_size:
             raise InputError(
                 f"{request.array.script}: has indices up to {highest}, but MaxArraySize is {max_array_size} here. "
-                f"Run hum-slurm {request.stage.stage.factory} again, here."
+                f"Run {request.stage.factory_command} again, here."
             )
 
 

@@ -12,7 +12,7 @@ from hum_shared.errors import InputError
 from hum_shared.files import read_text
 from hum_shared.layout import Jobs, Workspace
 from hum_shared.manifest import Row, manifest_digest, read_manifest
-from hum_slurm.stages import STAGE_NAMES, Stage, StageName, stage, stage_jobs
+from hum_slurm.stages import STAGE_NAMES, Stage, StageName, factory_command, stage, stage_jobs
 
 _ARRAY = re.compile(r"^#SBATCH --array=0-\d+%(\d+)$", re.M)
 
@@ -71,6 +71,11 @@ class WrittenStage:
     rows: Sequence[Row]
     arrays: Sequence[WrittenArray]
 
+    @property
+    def factory_command(self) -> str:
+        """The command that writes it."""
+        return factory_command(self.stage.name, self.set_name)
+
 
 def read_stage(workspace: Workspace, name: StageName, set_name: str | None = None) -> WrittenStage:
     """Read a stage's manifest and the batch scripts that belong to it; those of an older manifest do not.
@@ -83,7 +88,7 @@ def read_stage(workspace: Workspace, name: StageName, set_name: str | None = Non
     jobs = stage_jobs(workspace, name, set_name)
     manifest = jobs.manifest(name)
     if not manifest.is_file():
-        raise InputError(f"{manifest}: not there yet. Run hum-slurm {stage(name).factory} first.")
+        raise InputError(f"{manifest}: not there yet. Run {factory_command(name, set_name)} first.")
     digest = manifest_digest(read_text(manifest))
     rows = read_manifest(manifest, digest)
     texts = {script: read_text(script) for script in [*jobs.root.glob("*.batch"), *jobs.root.glob("*.sbatch")]}
@@ -114,7 +119,7 @@ def require_submittable(written: WrittenStage, workspace: Workspace) -> None:
     InputError
         When they do not; names the factory that writes them.
     """
-    again = f"Run hum-slurm {written.stage.factory} again."
+    again = f"Run {written.factory_command} again."
     if [row for array in written.arrays for row in array.rows] != list(written.rows):
         manifest = written.jobs.manifest(written.stage.name)
         raise InputError(f"{manifest}: the batch scripts beside it do not cover it. {again}")

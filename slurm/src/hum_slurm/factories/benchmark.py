@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hum_shared.errors import InputError
 from hum_shared.layout import Benchmark
 from hum_shared.recordings import recordings_folder
 from hum_slurm.arrays import Task, plan_arrays
-from hum_slurm.context import Context, benchmark_tree, task_prefix
+from hum_slurm.context import Context, benchmark_tree, suggest_tasks, task_prefix
 from hum_slurm.factories.runs import benchmark_runs
 from hum_slurm.factories.tuned import out_of_tape_folder, plan_tune, tuned_values
 from hum_slurm.models import KnownModel, known_models
@@ -118,11 +119,10 @@ def plan_benchmark(
     tunes = plan_tune(context, plan, benchmark, models)
     option = [] if set_name is None else ["--set", set_name]
     if tracks:
-        plan.suggest("hum-slurm", "run", "predict", "--executor", "local", *option)
-        plan.suggest("bash", benchmark.jobs.root / LAUNCHER)
+        suggest_tasks(plan, context, "predict", option)
     if tunes:
-        plan.suggest("hum-slurm", "run", "tune", "--executor", "local", *option)
-    plan.suggest("hum-slurm", "evaluation", *option)
+        suggest_tasks(plan, context, "tune", option)
+    plan.suggest("hum-slurm", "evaluation", *option, *context.place_options, *context.site_options)
     return plan
 
 
@@ -243,7 +243,8 @@ def _plan_ground_truth_stages(
     """
     index = corpus / CORPUS_INDEX
     if not index.is_file():
-        plan.warn(f"{index}: not there yet; compare and rf-train need it (hum-trainer index-corpus {corpus})")
+        command = shlex.join(["hum-trainer", "index-corpus", str(corpus)])
+        plan.warn(f"{index}: not there yet; compare and rf-train need it ({command})")
     truth, runs = context.value(index, plan), context.value(benchmark.runs, plan)
     metrics, per_tape = context.value(benchmark.metrics, plan), context.value(benchmark.metrics_per_tape, plan)
     prefix = task_prefix(context, benchmark)

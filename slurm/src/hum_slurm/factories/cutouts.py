@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from hum_shared.layout import Benchmark
 from hum_slurm.arrays import Task, plan_arrays
-from hum_slurm.context import Context, benchmark_tree, task_prefix
+from hum_slurm.context import Context, benchmark_tree, suggest_tasks, task_prefix
 from hum_slurm.factories.runs import scored_folder, written_runs
 from hum_slurm.plan import Plan
 from hum_slurm.stages import stage
@@ -50,14 +50,13 @@ def plan_cutouts(context: Context, *, layer: Layer = "postrf", set_name: str | N
             "to leave the other out."
         )
     option = [] if set_name is None else ["--set", set_name]
-    plan.suggest("hum-slurm", "run", "cutouts", "--executor", "local", *option)
-    plan.suggest("sbatch", benchmark.jobs.root / scripts[layer])
+    suggest_tasks(plan, context, "cutouts", option)
     return plan
 
 
 def _tasks(context: Context, plan: Plan, benchmark: Benchmark, layer: Layer) -> list[Task]:
     tasks = []
-    for model, variant in written_runs(benchmark):
+    for model, variant in written_runs(context, benchmark):
         audio = context.value(scored_folder(context.workspace, benchmark, model, variant), plan)
         run = context.value(benchmark.run(model, variant), plan)
         tasks.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_slurm.arrays import Task, plan_arrays
-from hum_slurm.context import Context, benchmark_tree, set_option, task_prefix
+from hum_slurm.context import Context, benchmark_tree, set_option, suggest_tasks, task_prefix
 from hum_slurm.factories.runs import written_runs
 from hum_slurm.plan import Plan
 from hum_slurm.stages import stage
@@ -42,7 +42,7 @@ def plan_evaluation(
     benchmark = benchmark_tree(context, set_name, benchmark_root)
     evaluate = stage("evaluate")
     groups: dict[str, list[Task]] = {}
-    for model, variant in written_runs(benchmark):
+    for model, variant in written_runs(context, benchmark):
         cfg_path = benchmark.cfg(model, variant, "eval")
         cfg, cfg_text = read_cfg(cfg_path, EvaluationCfg), context.value(cfg_path, plan)
         name = f"{task_prefix(context, benchmark)}{model}__{variant}"
@@ -64,7 +64,8 @@ def plan_evaluation(
         default_concurrency=20,
     )
     option = set_option(context, benchmark)
-    if option is not None:
-        plan.suggest("hum-slurm", "run", "evaluate", "--executor", "local", *option)
-    plan.suggest("bash", benchmark.jobs.root / LAUNCHER)
+    if option is None:
+        plan.suggest("bash", benchmark.jobs.root / LAUNCHER)
+    else:
+        suggest_tasks(plan, context, "evaluate", option)
     return plan

@@ -9,7 +9,7 @@ from hum_shared.errors import InputError
 from hum_shared.files import sha256_file
 from hum_shared.layout import forest_card
 from hum_slurm.arrays import Task, plan_arrays
-from hum_slurm.context import Context, benchmark_tree, set_option, task_prefix
+from hum_slurm.context import Context, benchmark_tree, set_option, suggest_tasks, task_prefix
 from hum_slurm.factories.runs import scored_folder, written_runs
 from hum_slurm.plan import Plan
 from hum_slurm.stages import stage
@@ -69,7 +69,7 @@ def plan_rf(
         raise InputError(f"{audio}: no such folder; name that of the recordings with --audio-root")
     card = context.value(forest_card(forest), plan)
     tasks = []
-    for model, variant in written_runs(benchmark):
+    for model, variant in written_runs(context, benchmark):
         run = benchmark.run(model, variant)
         recordings = audio or scored_folder(context.workspace, benchmark, model, variant)
         evaluation = read_cfg(benchmark.cfg(model, variant, "eval"), EvaluationCfg)
@@ -101,7 +101,8 @@ def plan_rf(
         )
     plan_arrays(plan, context, stage("rf"), benchmark.jobs, {ARRAY: tasks}, launcher=LAUNCHER, default_concurrency=20)
     option = set_option(context, benchmark)
-    if option is not None:
-        plan.suggest("hum-slurm", "run", "rf", "--executor", "local", *option)
-    plan.suggest("bash", benchmark.jobs.root / LAUNCHER)
+    if option is None:
+        plan.suggest("bash", benchmark.jobs.root / LAUNCHER)
+    else:
+        suggest_tasks(plan, context, "rf", option)
     return plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from hum_shared.config.cfg import read_cfg
@@ -9,6 +10,7 @@ from hum_shared.config.prediction import PredictionCfg
 from hum_shared.errors import InputError
 from hum_shared.layout import Benchmark, Workspace
 from hum_shared.recordings import recordings_folder
+from hum_slurm.context import Context, set_option
 
 
 def benchmark_runs(benchmark: Benchmark) -> list[tuple[str, str]]:
@@ -16,7 +18,7 @@ def benchmark_runs(benchmark: Benchmark) -> list[tuple[str, str]]:
     return sorted((path.parts[-3], path.parts[-2]) for path in benchmark.cfg_root.glob("*/*/eval.cfg"))
 
 
-def written_runs(benchmark: Benchmark) -> list[tuple[str, str]]:
+def written_runs(context: Context, benchmark: Benchmark) -> list[tuple[str, str]]:
     """Return :func:`benchmark_runs`.
 
     Raises
@@ -26,7 +28,8 @@ def written_runs(benchmark: Benchmark) -> list[tuple[str, str]]:
     """
     runs = benchmark_runs(benchmark)
     if not runs:
-        raise InputError(f"{benchmark.cfg_root}: no <model>/<variant>/eval.cfg. Run hum-slurm benchmark first.")
+        command = shlex.join(["hum-slurm", "benchmark", *(set_option(context, benchmark) or [])])
+        raise InputError(f"{benchmark.cfg_root}: no <model>/<variant>/eval.cfg. Run {command} first.")
     return runs
 
 

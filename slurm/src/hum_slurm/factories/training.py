@@ -14,7 +14,7 @@ from hum_shared.config.variants import TrainVariant, TrainVariants, read_train_v
 from hum_shared.errors import CfgError, InputError
 from hum_shared.layout import MODEL_FILE
 from hum_slurm.arrays import Task, plan_arrays
-from hum_slurm.context import Context
+from hum_slurm.context import Context, suggest_tasks
 from hum_slurm.plan import Plan
 from hum_slurm.site import JobSettings, is_placeholder
 from hum_slurm.stages import stage
@@ -125,8 +125,7 @@ def plan_training(context: Context, *, data_root: str | None = None, variants_js
         {BATCH: tasks},
         settings=_job_settings(context, variants, path, plan),
     )
-    plan.suggest("hum-slurm", "run", "train", "--executor", "local")
-    plan.suggest("sbatch", context.workspace.training_jobs.root / BATCH)
+    suggest_tasks(plan, context, "train", [])
     return plan
 
 
