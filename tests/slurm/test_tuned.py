@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.decoding import DecoderFile, read_decoder_file, write_decoder_file
 from hum_shared.config.evaluation import EvaluationCfg
-from hum_shared.errors import CfgError
+from hum_shared.errors import CfgError, InputError
 from hum_shared.files import sha256_file
+from hum_slurm.cluster import submit_stages
 from hum_slurm.context import open_context
 from hum_slurm.factories.benchmark import plan_benchmark
 from hum_slurm.plan import Plan
@@ -45,6 +47,26 @@ def plan(root: Path, *variants: dict[str, Any]) -> Plan:
 
 def eval_text(root: Path, tag: str = TAG) -> str:
     return (root / "BENCHMARK/cfg/m" / tag / "eval.cfg").read_text(encoding="utf-8")
+
+
+def test_where_nothing_is_left_to_predict_the_stage_is_to_be_left_out(tmp_path: Path) -> None:
+    root = workspace(tmp_path / HOSTILE)
+    corpus = root / "data/train $1"
+    (corpus / "labelled_recordings").mkdir(parents=True)
+    (corpus / "corpus_index.json").write_text('{"entries": []}')
+    plan(root, HYSTERESIS)  # of another corpus
+    left = [root / "BENCHMARK/jobs" / name for name in ("predict.manifest.jsonl", "pred_m.batch", "pred_models.batch")]
+    own = plan_benchmark(open_context(root), corpus_root=str(corpus))
+    (warning,) = [line for line in own.warnings if "of an earlier benchmark" in line]
+    assert warning.endswith(shlex.join(["rm", "--", *map(str, left)]))
+    for path in left:
+        path.unlink()
+    settings = 'site = "local-test"\nbenchmark_corpus = "data/train $1"\n'
+    (root / "workspace.toml").write_text(settings)
+    said: list[str] = []
+    with pytest.raises(InputError, match=r"^predict: nothing to do here, .* Leave it out, or run that again\.$"):
+        submit_stages(root, ["predict", "tune"], chain=True, dry_run=True, say=said.append)
+    assert not [line for line in said if line.startswith("predict:")]
 
 
 @pytest.mark.parametrize("recipe", ["frames", "windows"])

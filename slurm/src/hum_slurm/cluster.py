@@ -25,7 +25,7 @@ from hum_slurm.stages import StageName, factory_command, stage, stage_jobs
 from hum_slurm.status_report import as_json, as_text, stage_title
 from hum_slurm.submissions import Submission, read_submissions
 from hum_slurm.submit import Request, as_shell, check_array_size, refusals, requests_of, submit_all
-from hum_slurm.written import WrittenStage, read_stage, require_submittable, written_stages
+from hum_slurm.written import WrittenStage, no_tasks, read_stage, require_submittable, written_stages
 
 Say = Callable[[str], object]
 
@@ -168,7 +168,8 @@ def _set_of(name: StageName, set_name: str | None) -> str | None:
 
 def _write_if_missing(context: Context, name: StageName, set_name: str | None, say: Say) -> None:
     factory = stage(name).factory
-    if stage_jobs(context.workspace, name, set_name).manifest(name).is_file():
+    jobs = stage_jobs(context.workspace, name, set_name)
+    if jobs.manifest(name).is_file():
         say(f"{stage_title(name, set_name)}: as written; {factory_command(name, set_name)} writes it anew")
         return
     plans: dict[str, Callable[[], Plan]] = {
@@ -182,6 +183,8 @@ def _write_if_missing(context: Context, name: StageName, set_name: str | None, s
     changed = plan.write()
     for warning in plan.warnings:
         say(f"warning: {warning}")
+    if jobs.manifest(name) not in plan.files:
+        raise no_tasks(jobs, name, set_name)
     say(f"{stage_title(name, set_name)}: {len(changed)} files written by hum-slurm {factory}")
 
 

@@ -88,7 +88,7 @@ def read_stage(workspace: Workspace, name: StageName, set_name: str | None = Non
     jobs = stage_jobs(workspace, name, set_name)
     manifest = jobs.manifest(name)
     if not manifest.is_file():
-        raise InputError(f"{manifest}: not there yet. Run {factory_command(name, set_name)} first.")
+        raise no_tasks(jobs, name, set_name)
     digest = manifest_digest(read_text(manifest))
     rows = read_manifest(manifest, digest)
     texts = {script: read_text(script) for script in [*jobs.root.glob("*.batch"), *jobs.root.glob("*.sbatch")]}
@@ -97,6 +97,17 @@ def read_stage(workspace: Workspace, name: StageName, set_name: str | None = Non
     ]
     arrays.sort(key=lambda array: array.rows[0].index)
     return WrittenStage(stage(name), set_name, jobs, digest, rows, arrays)
+
+
+def no_tasks(jobs: Jobs, name: StageName, set_name: str | None) -> InputError:
+    """Return the error that says why a stage has no manifest: its factory was not run, or found nothing to do."""
+    factory = factory_command(name, set_name)
+    ours = [one for one in STAGE_NAMES if stage(one).factory == stage(name).factory]
+    if any(jobs.manifest(one).is_file() for one in ours):
+        return InputError(
+            f"{name}: nothing to do here, {factory} found no task of it. Leave it out, or run that again."
+        )
+    return InputError(f"{jobs.manifest(name)}: not there yet. Run {factory} first.")
 
 
 def written_stages(workspace: Workspace) -> list[WrittenStage]:

@@ -18,7 +18,8 @@ from hum_slurm.local import run_rows
 from hum_slurm.outcome import run_failure, summary
 from hum_slurm.report import Report
 from hum_slurm.row_numbers import chosen_rows
-from hum_slurm.stages import StageName, factory_command, known_stage, stage_jobs
+from hum_slurm.stages import StageName, known_stage, stage_jobs
+from hum_slurm.written import no_tasks
 
 
 def run(
@@ -37,7 +38,7 @@ def run(
     jobs = stage_jobs(place, stage_name, set_name)
     manifest = jobs.manifest(stage_name)
     if not manifest.is_file():
-        raise InputError(f"{manifest}: not there yet. Run {factory_command(stage_name, set_name)} first.")
+        raise no_tasks(jobs, stage_name, set_name)
     digest = manifest_digest(read_text(manifest))
     rows = read_manifest(manifest, digest)
     if executor == "slurm":

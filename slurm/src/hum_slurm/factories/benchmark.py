@@ -20,7 +20,7 @@ from hum_slurm.factories.tuned import out_of_tape_folder, plan_tune, tuned_value
 from hum_slurm.models import KnownModel, known_models
 from hum_slurm.plan import Plan
 from hum_slurm.recordings import existing_recordings, labelled_recordings
-from hum_slurm.stages import stage
+from hum_slurm.stages import StageName, stage
 
 SHIPPED_VARIANTS = Path(__file__).parents[1] / "variants" / "benchmark_variants.json"
 LAUNCHER = "pred_models.batch"
@@ -120,10 +120,22 @@ def plan_benchmark(
     option = [] if set_name is None else ["--set", set_name]
     if tracks:
         suggest_tasks(plan, context, "predict", option)
+    else:
+        _warn_of_earlier(plan, benchmark, "predict", "pred_*.batch")
     if tunes:
         suggest_tasks(plan, context, "tune", option)
+    else:
+        _warn_of_earlier(plan, benchmark, "tune", "tune.batch")
     plan.suggest("hum-slurm", "evaluation", *option, *context.place_options, *context.site_options)
     return plan
+
+
+def _warn_of_earlier(plan: Plan, benchmark: Benchmark, name: StageName, scripts: str) -> None:
+    """Warn of the tasks of a stage that an earlier benchmark had and this one has not: they would still be run."""
+    manifest = benchmark.jobs.manifest(name)
+    if manifest.is_file():
+        left = shlex.join(["rm", "--", *map(str, [manifest, *sorted(benchmark.jobs.root.glob(scripts))])])
+        plan.warn(f"{manifest}: of an earlier benchmark; this one has no task of {name}. Remove it: {left}")
 
 
 def _out_of_tape(context: Context, model: KnownModel, corpus: Path, predict_in: str | None) -> Path | None:
