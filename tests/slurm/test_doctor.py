@@ -12,7 +12,7 @@ from hum_slurm.doctor import examine, examine_partition
 from hum_slurm.factories.training import plan_training
 from hum_slurm.site import JobSettings
 from hum_slurm.slurm_config import Partition
-from support.slurm_workspace import HOSTILE, make_workspace
+from support.slurm_workspace import HOSTILE, executable, make_workspace
 from support.stand_in_slurm import stand_in_slurm
 
 PARTITIONS = {
@@ -61,6 +61,21 @@ def test_an_unfilled_site_is_named_once_and_nothing_is_asked_of_it(
     said = findings(tmp_path, "gwdg")
     assert said[0].startswith("problem: site gwdg: not filled in: account of stage train is <account>")
     assert not [line for line in said if "would be accepted" in line]
+
+
+@pytest.mark.parametrize(("code", "said"), [(0, "it was taken back"), (1, "take it back: scancel --name=hum-doctor-")])
+def test_a_test_job_that_does_not_end_is_named_and_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, said: str
+) -> None:
+    slurm = tmp_path / "slurm"
+    monkeypatch.setenv("PATH", stand_in_slurm(slurm))
+    executable(slurm / "sbatch", "#!/bin/bash\nif [[ $1 == --wait ]]; then exec sleep 60; fi\n")
+    executable(slurm / "scancel", f'#!/bin/bash\necho "$@" >{slurm}/cancelled; exit {code}\n')
+    monkeypatch.setattr("hum_slurm.doctor._TEST_JOB_WAIT_S", 0.2)
+    *_, last = examine(open_context(make_workspace(tmp_path / HOSTILE), "local-test"), test_job=True)
+    assert (last.state, said in last.text) == ("problem", True)
+    name = (slurm / "cancelled").read_text().strip().removeprefix("--name=")
+    assert last.text.startswith(f"the test job {name} has not ended after")
 
 
 def test_images_are_compared_with_their_digests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +26,7 @@ from hum_slurm.written import WrittenStage, written_stages
 
 _LITTLE_SPACE_BYTES = 10 * 1024**3
 _TEST_JOB_MINUTES = 2
+_TEST_JOB_WAIT_S = 900.0
 
 
 @dataclass(frozen=True)
@@ -212,14 +214,26 @@ def _accepted(context: Context) -> Iterator[Finding]:
 
 
 def _test_job(context: Context) -> Finding:
-    """Run a job of one task with the runtime of the evaluation and wait for it."""
+    """Run a job of one task with the runtime of the evaluation and wait for it; one that does not end is taken back."""
     settings = context.site.job("evaluate").model_copy(update={"time": f"0:{_TEST_JOB_MINUTES:02d}:00"})
     log = context.workspace.root / "doctor_%j.out"
     script = check_script(context.workspace, context.site.file, settings, Path(sys.prefix))
-    answer = ask(
-        "sbatch", "--wait", "--parsable", f"--output={log}", *" ".join(requested(settings)).split(),
-        f"--wrap={script}", timeout_s=900,
-    )  # fmt: skip
+    name = f"hum-doctor-{secrets.token_hex(4)}"  # sbatch tells the id only once the job has ended
+    try:
+        answer = ask(
+            "sbatch", "--wait", "--parsable", f"--job-name={name}", f"--output={log}",
+            *" ".join(requested(settings)).split(), f"--wrap={script}", timeout_s=_TEST_JOB_WAIT_S,
+        )  # fmt: skip
+    except (MachineError, KeyboardInterrupt) as error:
+        cancelled = ask("scancel", f"--name={name}")
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        taken_back = "it was taken back" if cancelled.exit_code == 0 else f"take it back: scancel --name={name}"
+        return Finding(
+            "problem",
+            f"the test job {name} has not ended after {_TEST_JOB_WAIT_S / 60:.0f} minutes; {taken_back}. "
+            "The queue may be full: try again later, or leave it out with --no-test-job",
+        )
     job = answer.output.strip().partition(";")[0]
     written = Path(str(log).replace("%j", job))
     said = written.read_text("utf-8", errors="replace").strip() if written.is_file() else answer.reason
