@@ -75,6 +75,17 @@ def test_old_indexes_are_read(tmp_path: Path) -> None:
     assert (layer.n_selections, layer.n_recordings, layer.hours) == (None, None, None)
 
 
+@pytest.mark.parametrize("half", ["\\ud800", "\\udcff"])
+def test_half_a_character_in_an_index_keeps_nothing_from_being_sent(tmp_path: Path, half: str) -> None:
+    path = write_run(tmp_path, "m", "v")
+    path.write_text(path.read_text().replace("2026-01-01T", f"2026-01-01{half}"))
+    ((run,), problems) = runs_of(tmp_path).read()
+    assert (json.loads(run.model_dump_json())["layers"]["evaluation"]["generated_at"], problems) == (
+        "2026-01-01\N{REPLACEMENT CHARACTER}00:00:00+00:00",
+        [],
+    )
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"meta": {"n_preds": 3', "[1]", '{"meta": {"n_preds": "many"}}', "\0"])
 def test_a_damaged_index_is_named_and_the_others_are_shown(tmp_path: Path, text: str) -> None:
     write_run(tmp_path, "good", "v")

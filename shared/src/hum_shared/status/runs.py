@@ -137,7 +137,7 @@ def layer_view(meta: Any) -> LayerView:
         n_selections=head.n_preds,
         n_recordings=None if recordings is None else len(recordings),
         hours=None if recordings is None else sum(map(duration, by_tape(recordings).values())) / 3600,
-        generated_at=head.generated_at,
+        generated_at=None if head.generated_at is None else showable(head.generated_at),
         metrics={},
     )
 

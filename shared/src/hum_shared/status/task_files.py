@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from hum_shared.status.inside import Inside, Listing, Parsed, Stamp
 from hum_shared.status.tasks import EXIT_STATES, Evidence, Outcome
 
 _T = TypeVar("_T")
+
+_NO_TEXT = re.compile("[\ud800-\udfff]")  # bytes of a name that are no UTF-8; halves of characters in JSON
 
 MANIFEST_SUFFIX = ".manifest.jsonl"
 OUTCOME_SUFFIX = ".outcome.json"
@@ -179,6 +182,6 @@ def last_line(log: bytes) -> str:
     return next((line.strip() for line in reversed(lines) if line.strip()), "").removeprefix("error: ")
 
 
-def showable(name: str) -> str:
-    """Return a file name as text that can be sent: bytes that are no UTF-8 are replaced."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def showable(text: str) -> str:
+    """Return a file name, or a text of a file, as one that can be sent: what is no UTF-8 is replaced."""
+    return _NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", text)
