@@ -48,7 +48,14 @@ class Context:
         return [] if self.given_site is None else ["--site", self.given_site]
 
     def value(self, path: Path, plan: Plan) -> str:
-        """Return `path` as a cfg or manifest value; one that would not survive a move is warned about."""
+        """Return `path` as a cfg or manifest value; one that would not survive a move is warned about.
+
+        Raises
+        ------
+        InputError
+            When it is no text.
+        """
+        _require_utf8(path)
         text = self.workspace.relative(path)
         if Path(text).is_absolute():
             # The workspace or the path may have been named through a link.
@@ -114,8 +121,11 @@ def open_context(root: Path, site_name: str | None = None) -> Context:
     CfgError
         When `workspace.toml` or the site file breaks a rule; for a new workspace also when a root of the site
         is left to be filled in. (For an existing one factories say that.)
+    InputError
+        When the workspace's path is no text.
     """
     root = Path(os.path.normpath(root.absolute()))
+    _require_utf8(root)
     workspace, settings = open_workspace(root), read_settings(root)
     site = read_site(settings.site, root) if site_name is None else read_site(site_name, Path.cwd())
     if workspace.settings_file.exists():
@@ -130,6 +140,15 @@ def open_context(root: Path, site_name: str | None = None) -> Context:
     settings = settings.model_copy(update={"site": kept_name, "roots": site.filled_roots(site.file.roots)})
     roots = {name: root / folder for name, folder in settings.roots.items()}
     return Context(Workspace(root, roots), settings, site, given_site=site_name)
+
+
+def _require_utf8(path: Path) -> None:
+    """Check that a path can stand in cfgs, manifests and scripts."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = str(path).encode(errors="backslashreplace").decode()
+        raise InputError(f"{shown}: a name in this path is no UTF-8, so no cfg can hold it. Rename it.") from None
 
 
 def is_set_name(text: str) -> bool:
