@@ -192,6 +192,18 @@ def test_a_pack_whose_scripts_would_lie_elsewhere_is_refused(tmp_path: Path, fil
         read_pack(altered_pack(tmp_path / "evil.tar.gz", pack, {"stages": stages}))
 
 
+def test_a_file_that_is_no_text_is_named_when_it_is_packed_or_unpacked(tmp_path: Path) -> None:
+    context = packed_workspace(tmp_path / "w")
+    (tmp_path / "w/notes.json").write_bytes('{"ort": "Köln"}'.encode("latin-1"))
+    with pytest.raises(InputError, match=r"notes\.json: not UTF-8 text"):
+        make_pack(context)
+    (tmp_path / "w/notes.json").unlink()
+    pack = make_pack(context)
+    pack.files = {**pack.files, "notes.json": b"K\xf6ln"}
+    with pytest.raises(InputError, match=r"the pack's notes\.json is not UTF-8 text"):
+        plan_workspace(pack, open_context(tmp_path / "new", "local-test"))
+
+
 def test_an_empty_workspace_cannot_be_packed(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to pack"):
         make_pack(open_context(tmp_path))

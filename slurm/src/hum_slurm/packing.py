@@ -34,7 +34,7 @@ def make_pack(context: Context) -> Pack:
     stages = written_stages(workspace)
     if not stages:
         raise InputError(f"{workspace.root}: nothing to pack: no stage is written. Run hum-slurm training first.")
-    files = {workspace.relative(path): path.read_bytes() for path in _small_files(context, stages)}
+    files = {workspace.relative(path): _text_bytes(path) for path in _small_files(context, stages)}
     results = {workspace.relative(path): path.read_bytes() for path in index_files(workspace)}
     models = _models(workspace, stages)
     inputs = {
@@ -120,6 +120,12 @@ def _small_files(context: Context, stages: Sequence[WrittenStage]) -> list[Path]
         found |= set(folder.glob("**/cfg/*/**/*.cfg"))
     found |= {written.jobs.manifest(written.stage.name) for written in stages}
     return sorted(path for path in found if path.is_relative_to(workspace.root))
+
+
+def _text_bytes(path: Path) -> bytes:
+    """Return a file's bytes; raises InputError where they are no text, which unpacking could not write."""
+    read_text(path)
+    return path.read_bytes()
 
 
 def _models(workspace: Workspace, stages: Sequence[WrittenStage]) -> dict[str, str]:

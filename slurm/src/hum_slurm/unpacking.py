@@ -41,7 +41,8 @@ def plan_workspace(pack: Pack, context: Context) -> Plan:
     Raises
     ------
     InputError
-        When a file that is to be written is there with other content, or a root of the pack has no folder here.
+        When a file that is to be written is there with other content or is no text, or a root of the pack has no
+        folder here.
     """
     plan, root = Plan(), context.workspace.root
     if not context.workspace.settings_file.exists():
@@ -60,7 +61,12 @@ def plan_workspace(pack: Pack, context: Context) -> Plan:
         path = root / name
         if path.exists() and path.read_bytes() != data:
             raise InputError(f"{path}: differs from what was packed. Unpack into an empty folder, or remove the file.")
-        plan.files[path] = data.decode()
+        try:
+            plan.files[path] = data.decode()
+        except UnicodeDecodeError:
+            raise InputError(
+                f"the pack's {name} is not UTF-8 text. Convert or remove it there, and pack again."
+            ) from None
     return plan
 
 
