@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import shlex
 import zipfile
 from pathlib import Path
@@ -90,19 +89,6 @@ def test_commands_that_go_on_from_here_can_be_pasted(tmp_path: Path, monkeypatch
         ]
     (warning,) = [line for line in planned.warnings if "index-corpus" in line]
     assert shlex.join(["hum-trainer", "index-corpus", str(root / "data/bench")]) in warning
-
-
-@pytest.mark.parametrize("where", ["workspace", "model", "corpus"])
-def test_a_name_that_is_no_text_is_one_line(tmp_path: Path, where: str) -> None:
-    odd = os.fsdecode(b"odd \xff")
-    root = tmp_path / odd if where == "workspace" else trained(tmp_path / "w")
-    if where == "model":
-        put_model(root, odd)
-    corpus = root / "data/bench"
-    if where == "corpus":
-        corpus = corpus.rename(corpus.with_name(odd))
-    with pytest.raises(InputError, match=r"odd \\udcff.*: a name in this path is no UTF-8.* Rename it\.$"):
-        plan(root, corpus_root=str(corpus))
 
 
 def test_variants_that_differ_only_in_threshold_are_scored_once(tmp_path: Path) -> None:

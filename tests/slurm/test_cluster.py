@@ -1,10 +1,9 @@
-"""submit, status and retry-failed with stand-ins for Slurm's programs; on a real Slurm: tests/hpc."""
+"""submit and status with stand-ins for Slurm's programs; on a real Slurm: tests/hpc."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,63 +16,10 @@ from hum_slurm.factories.benchmark import plan_benchmark
 from hum_slurm.factories.evaluation import plan_evaluation
 from hum_slurm.factories.training import plan_training
 from support.full_disk import full_disk
-from support.slurm_workspace import HOSTILE, make_workspace, read_rows
-from support.stand_in_slurm import stand_in_slurm
+from support.slurm_place import Place
+from support.slurm_workspace import read_rows
 
 CHAIN = ("train", "predict", "evaluate", "rf")
-
-
-class Place:
-    """A workspace with two datasets whose `workspace.toml` says all that the factories need, and a Slurm."""
-
-    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-        self.root = make_workspace(tmp_path / HOSTILE, "dataset_a", "dataset_b")
-        self.slurm = tmp_path / "slurm"
-        (self.root / "workspace.toml").write_text(
-            'site = "local-test"\ndata_root = "data/train"\nbenchmark_corpus = "data/bench"\n'
-        )
-        monkeypatch.setenv("PATH", stand_in_slurm(self.slurm))
-        self.said: list[str] = []
-
-    def submit(self, *names: Any, chain: bool = True, dry_run: bool = False) -> None:
-        cluster.submit_stages(self.root, names, chain=chain, dry_run=dry_run, say=self.said.append)
-
-    def retry(self, name: Any) -> None:
-        self.said.clear()
-        cluster.retry_stage(self.root, name, None, dry_run=False, say=self.said.append)
-
-    def status(self) -> dict[str, Any]:
-        self.said.clear()
-        cluster.show_status(self.root, json_output=True, say=self.said.append)
-        stages: dict[str, Any] = json.loads(self.said[-1])["stages"]
-        return stages
-
-    def states(self, stage: str) -> list[str]:
-        return [task["state"] for task in self.status()[stage]["tasks"]]
-
-    def calls(self) -> list[list[str]]:
-        log = self.slurm / "sbatch.jsonl"
-        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-
-    def queue(self, *lines: str) -> None:
-        (self.slurm / "squeue.txt").write_text("".join(f"{line}\n" for line in lines))
-
-    def commands(self, *lines: str) -> None:
-        """Say which scripts are in the queue."""
-        (self.slurm / "commands.txt").write_text("".join(f"{line}\n" for line in lines))
-
-    def end(self, stage: str, index: int, code: int, job: str, *, outputs: bool = True) -> None:
-        """Leave what a task of the batch script leaves."""
-        workspace = Workspace(self.root)
-        jobs = workspace.training_jobs if stage == "train" else workspace.benchmark().jobs
-        row = read_rows(jobs.manifest(stage))[index]
-        for text in row["outputs"] if outputs else []:
-            path = workspace.resolve(text)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-        digest = json.loads((self.root / "BENCHMARK/jobs/submissions.jsonl").read_text().splitlines()[0])
-        outcome = {"manifest_sha256": digest["manifest_sha256"], "index": index, "exit_code": code, "job": job}
-        jobs.outcome(stage, index).write_text(json.dumps(outcome))
 
 
 @pytest.fixture
@@ -261,62 +207,11 @@ def test_an_older_outcome_holds_for_a_task_that_never_began(place: Place, slurm_
     assert place.states("train")[0] == state
 
 
-def test_rows_that_ended_2_wait_until_something_they_read_changes(place: Place) -> None:
-    place.submit("train")
-    place.end("train", 0, 0, "100_0")
-    place.end("train", 1, 2, "100_1", outputs=False)
-    with pytest.raises(InputError, match="nothing they read has changed since: v2_b"):
-        place.retry("train")
-    (place.root / "data/train/dataset_b/new.wav").touch()
-    place.retry("train")
-    assert place.calls()[-1][:2] == ["--parsable", "--array=1%10"]
-
-
-def test_memory_doubles_after_running_out_of_it_and_time_likewise_up_to_the_partitions(place: Place) -> None:
-    place.submit("train")
-    place.queue("100|0|100_0|OUT_OF_MEMORY|10:00|3G|None", "100|1|100_1|TIMEOUT|20:00|2G|TimeLimit")
-    place.retry("train")
-    first, second = place.calls()[-2:]
-    assert first[1:3] == ["--array=0%10", "--mem=6144M"]
-    assert second[1:3] == ["--array=1%10", "--time=30"]
-
-
-def test_a_row_that_cannot_get_more_does_not_hold_up_the_others(place: Place) -> None:
-    place.submit("train")
-    place.queue("100|0|100_0|OUT_OF_MEMORY|10:00|3G|None", "100|1|100_1|NODE_FAIL|20:00|2G|None")
-    (place.slurm / "refuse-test").write_text("--mem=6144M")
-    expected = r"would refuse v1_a with --array=0%10 --mem=6144M: .*invalid partition\. Name .*: hum-slurm training$"
-    with pytest.raises(MachineError, match=expected):
-        place.retry("train")
-    assert [call[1] for call in place.calls()[1:]] == ["--array=1%10"]
-
-
 def test_of_a_chain_nothing_is_submitted_when_one_array_would_be_refused(place: Place) -> None:
     (place.slurm / "refuse-test").write_text("pred_v2_b")
     with pytest.raises(MachineError, match=r"refuse .*pred_v2_b.batch: .*invalid partition\. Nothing was submitted"):
         place.submit("train", "predict")
     assert place.calls() == []
-
-
-def test_there_is_nothing_to_retry_when_all_is_done_or_queued(place: Place) -> None:
-    place.submit("train")
-    place.end("train", 0, 0, "100_0")
-    place.queue("100|1|100_1|PENDING|20:00|2G|Priority")
-    place.retry("train")
-    assert place.said == ["v2_b: waiting as 100_1, left alone", "nothing to do: every other task of train is complete"]
-
-
-def test_a_partial_row_is_done_until_its_recordings_change(place: Place) -> None:
-    plan_training(open_context(place.root)).write()
-    place.submit("predict", chain=False)
-    place.end("predict", 0, 3, "100_0")
-    place.end("predict", 1, 0, "101_0")
-    assert place.states("predict") == ["partial", "done"]
-    place.retry("predict")
-    assert place.said[-1].startswith("nothing to do")
-    (place.root / "data/bench/labelled_recordings/mended.wav").touch()
-    place.retry("predict")
-    assert len(place.calls()) == 3
 
 
 def test_status_of_a_workspace_that_is_not_there_is_an_error(tmp_path: Path) -> None:
