@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -111,4 +112,4 @@ def review_sheet_command_line(
     sheet = review_sheet(run_root, out, count, stage, audio_dir, progress_file, StopRequest().install())
     say(f"{sheet.n_selections} selections in {sheet.n_clips} clips: {sheet.folder}")
     say(f"correct the tables in {sheet.folder}/corpus/tables, then:")
-    say(f"hum-trainer index-corpus {sheet.folder}/corpus --from-selections")
+    say(shlex.join(["hum-trainer", "index-corpus", f"{sheet.folder}/corpus", "--from-selections"]))
