@@ -117,6 +117,7 @@ def test_a_click_on_a_picture_plays_from_there(page):
     page.run("window.clicked = svg.closest('figure').querySelector('audio')")
     page.wait_for("clicked.currentTime > 0.4 * parseFloat(clicked.dataset.length)")
     page.run("clicked.pause()")
+    assert page.problems == []
 
 
 def test_everything_that_can_be_pressed_is_reached_by_tab_and_has_a_name(page, report):

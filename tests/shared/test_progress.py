@@ -139,6 +139,7 @@ def test_a_busy_task_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.Mon
     with track("train", "v1", "epochs", 10, file):
         first = file.stat().st_ino
         _wait_for(lambda: file.stat().st_ino != first)
+        assert _read(file)["done"] == 0
 
 
 def test_an_idle_task_writes_little(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ def compare_command_line(
     matching: Annotated[
         Matching, typer.Option(help="As many pairs as possible, or first come first served.")
     ] = "optimal",
-    unknown: Annotated[Unknown, typer.Option(help="Predictions in recordings without ground truth.")] = "count",
+    unknown: Annotated[Unknown, typer.Option(help="Predictions where nothing was labelled.")] = "count",
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Calls in recordings that were never scored count as missed.")
     ] = False,

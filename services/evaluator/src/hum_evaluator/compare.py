@@ -14,9 +14,7 @@ from hum_evaluator.leakage import (
     Certificate,
     certify,
     learnt_in_sample,
-    source_of_forest,
-    source_of_tuning,
-    sources_of_model,
+    sources_of_run,
 )
 from hum_evaluator.metrics import (
     Row,
@@ -255,22 +253,8 @@ def _certify(
     found: Comparison, index: PredictionIndex, model: str, layer: str, truth: GroundTruth, workspace: Workspace
 ) -> None:
     """Add the certificate of a run to that of its model's layer, and its leaks as warnings."""
-    sources, missing = sources_of_model(workspace.model_folder(model))
-    if index.meta.tuned_on is not None:  # what this run was decoded with, wherever that file lies
-        sources = [one for one in sources if one.source != "tuning"] + [source_of_tuning(index.meta.tuned_on)]
-    forest = (index.meta.model_extra or {}).get("rf_model")
-    if layer == "postrf" and isinstance(forest, str):
-        more_sources, more_missing = source_of_forest(workspace.resolve(forest))
-        sources, missing = [*sources, *more_sources], [*missing, *more_missing]
-    labelled = {recording.name: recording for recording in truth.recordings or ()}
-    scored = [
-        # An index made of text logs holds no digests; that of the corpus does.
-        recording.model_copy(update={"sha256": labelled[recording.name].sha256})
-        if recording.sha256 is None and recording.name in labelled
-        else recording
-        for recording in index.meta.recordings or truth.recordings or ()
-    ] or [RecordingInfo(name=tape, tape=tape, offset_s=0, dur_s=0) for tape in sorted(truth.tapes)]
-    certificate = certify(scored, sources, missing)
+    sources, missing = sources_of_run(index.meta, model, layer, workspace)
+    certificate = certify(truth.with_digests(index.meta.recordings), sources, missing)
     known = found.certificates.get((model, layer))
     found.certificates[model, layer] = certificate if known is None else known.with_more(certificate)
     for line in certificate.lines:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from hum_shared import names
 from hum_shared.config.decoding import DECODER_FILE
 from hum_shared.files import read_json
-from hum_shared.index import RecordingInfo
+from hum_shared.index import PredictionMeta, RecordingInfo
+from hum_shared.layout import Workspace
 
 CARD_FILE = "model.json"
 
@@ -141,6 +142,24 @@ def learnt_in_sample(sources: Iterable[Seen]) -> list[str]:
         if shared and seen.source != "training":
             said.append(f"{seen.source} learnt from scores of tapes that the network was trained on: {_some(shared)}")
     return said
+
+
+def sources_of_run(meta: PredictionMeta, model: str, layer: str, workspace: Workspace) -> tuple[list[Seen], list[str]]:
+    """Return what stands behind a run's layer: its model, what its decoder was tuned on, after the filter also that.
+
+    Raises
+    ------
+    InputError
+        When a file is there and cannot be read.
+    """
+    sources, missing = sources_of_model(workspace.model_folder(model))
+    if meta.tuned_on is not None:  # what this run was decoded with, wherever that file lies
+        sources = [one for one in sources if one.source != "tuning"] + [source_of_tuning(meta.tuned_on)]
+    forest = (meta.model_extra or {}).get("rf_model")
+    if layer == "postrf" and isinstance(forest, str):
+        more_sources, more_missing = source_of_forest(workspace.resolve(forest))
+        sources, missing = [*sources, *more_sources], [*missing, *more_missing]
+    return sources, missing
 
 
 def sources_of_model(model_folder: Path) -> tuple[list[Seen], list[str]]:

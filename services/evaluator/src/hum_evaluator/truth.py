@@ -51,6 +51,19 @@ class GroundTruth:
         """Return what was labelled of a tape, in tape time, sorted; None: all of it, as far as known."""
         return self._labelled.get(tape)
 
+    def with_digests(self, scored: Sequence[RecordingInfo] | None) -> list[RecordingInfo]:
+        """Return what was scored with the digests that the corpus knows and an index made of text logs lacks.
+
+        Where an index does not say what was scored, it is what was labelled; or the tapes, of which no more is known.
+        """
+        labelled = {recording.name: recording.sha256 for recording in self.recordings or ()}
+        return [
+            recording.model_copy(update={"sha256": labelled.get(recording.name)})
+            if recording.sha256 is None
+            else recording
+            for recording in scored or self.recordings or ()
+        ] or [RecordingInfo(name=tape, tape=tape, offset_s=0, dur_s=0) for tape in sorted(self.tapes)]
+
     def knows(self, entries: Sequence[PredictionEntry]) -> list[bool]:
         """Return whether each selection lies (with its middle) in what was labelled, or on a call."""
         known = np.zeros(len(entries), dtype=np.bool_)
