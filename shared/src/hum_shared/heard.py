@@ -10,13 +10,12 @@ from hum_shared.intervals import Intervals, as_intervals, merged
 
 def stretches(recording: RecordingInfo) -> Intervals:
     """Return what was scored of a recording in tape time, shape (n, 2)."""
-    parts = [(0.0, recording.dur_s)] if recording.scored_s is None else recording.scored_s
-    return as_intervals(parts) + recording.offset_s
+    return as_intervals(recording.heard_s())
 
 
 def by_tape(recordings: Iterable[RecordingInfo]) -> dict[str, Intervals]:
     """Return tape → what was scored of it in tape time, sorted; what several recordings hold counts once."""
     parts: dict[str, list[tuple[float, float]]] = {}
     for recording in recordings:
-        parts.setdefault(recording.tape, []).extend(map(tuple, stretches(recording).tolist()))
+        parts.setdefault(recording.tape, []).extend(recording.heard_s())
     return {tape: merged(as_intervals(found)) for tape, found in sorted(parts.items())}

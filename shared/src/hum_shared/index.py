@@ -34,6 +34,11 @@ class RecordingInfo(_Record):
         exclude_if=lambda parts: parts is None,
     )
 
+    def heard_s(self) -> list[tuple[float, float]]:
+        """Return begin and end of the parts that were scored, in seconds of the tape, in the order of the file."""
+        parts = [(0.0, self.dur_s)] if self.scored_s is None else self.scored_s
+        return [(start + self.offset_s, end + self.offset_s) for start, end in parts]
+
 
 # --- corpus_index.json -----------------------------------------------------------------------------------
 

@@ -7,15 +7,14 @@ import io
 import json
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from hum_shared.errors import InputError
-from hum_shared.heard import by_tape
-from hum_shared.index import PredictionMeta
-from hum_shared.intervals import duration
+from hum_shared.index import PredictionMeta, RecordingInfo
 from hum_shared.layout import Benchmark, Workspace
 from hum_shared.status.inside import Inside, Listing, Parsed
 from hum_shared.status.task_files import showable
@@ -136,10 +135,23 @@ def layer_view(meta: Any) -> LayerView:
     return LayerView(
         n_selections=head.n_preds,
         n_recordings=None if recordings is None else len(recordings),
-        hours=None if recordings is None else sum(map(duration, by_tape(recordings).values())) / 3600,
+        hours=None if recordings is None else hours_of(recordings),
         generated_at=None if head.generated_at is None else showable(head.generated_at),
         metrics={},
     )
+
+
+def hours_of(recordings: Iterable[RecordingInfo]) -> float:
+    """Return how much was scored of all tapes; what several recordings hold counts once.
+
+    As `hum_shared.heard` has it, without numpy, which nobody needs to look at a workspace.
+    """
+    parts = sorted((recording.tape, *part) for recording in recordings for part in recording.heard_s())
+    seconds, reach_s = 0.0, dict.fromkeys((tape for tape, _, _ in parts), -math.inf)
+    for tape, start_s, end_s in parts:
+        seconds += max(end_s - max(start_s, reach_s[tape]), 0.0)
+        reach_s[tape] = max(end_s, reach_s[tape])
+    return seconds / 3600
 
 
 def parse_metrics(text: str) -> Metrics:
