@@ -1,5 +1,6 @@
 # One verb per target. Settings: on the command line (make metrics WORKSPACE="my runs") or in .env, as NAME=value
-# without quotes. Recipes read them from the environment, so that values may hold blanks and quotes.
+# without quotes. Recipes read them from the environment, so that values may hold blanks and quotes. SET=field makes
+# every stage from benchmark-configs on work in BENCHMARK/sets/field.
 -include .env
 
 WORKSPACE ?= .
@@ -10,6 +11,8 @@ export
 
 BIN := .venv/bin
 SLURM := $(BIN)/hum-slurm
+OF_SET = $${SET:+--set "$$SET"}
+TREE = "$$WORKSPACE/BENCHMARK$${SET:+/sets/$$SET}"
 RUN = $(SLURM) run $(1) --workspace "$$WORKSPACE" --executor "$$EXECUTOR" --workers "$$WORKERS"
 PACKAGES := shared/src services/trainer/src services/predictor/src services/evaluator/src services/rf_filter/src slurm/src
 
@@ -69,30 +72,31 @@ training-configs: setup ## write the training cfgs and tasks (DATA_ROOT=, TRAIN_
 train: setup ## train the networks (WORKERS=)
 	$(call RUN,train)
 
-benchmark-configs: setup ## write prediction and evaluation cfgs and tasks (BENCHMARK_CORPUS=, PREDICT_IN=, MAX_CONC=)
-	$(SLURM) benchmark --workspace "$$WORKSPACE" $${BENCHMARK_CORPUS:+--corpus-root "$$BENCHMARK_CORPUS"} \
+benchmark-configs: setup ## write prediction and evaluation cfgs and tasks (BENCHMARK_CORPUS=, PREDICT_IN=, MODEL=, VARIANT=, MAX_CONC=)
+	$(SLURM) benchmark --workspace "$$WORKSPACE" $(OF_SET) $${BENCHMARK_CORPUS:+--corpus-root "$$BENCHMARK_CORPUS"} \
+		$${MODEL:+--model "$$MODEL"} $${VARIANT:+--variant "$$VARIANT"} \
 		$${BENCHMARK_VARIANTS:+--variants-json "$$BENCHMARK_VARIANTS"} $${PREDICT_IN:+--predict-in "$$PREDICT_IN"} \
 		$${MAX_CONC:+--max-concurrent "$$MAX_CONC"} $${SITE:+--site "$$SITE"}
 
 gpu-predict: setup ## score the recordings (WORKERS=)
-	$(call RUN,predict)
+	$(call RUN,predict) $(OF_SET)
 
 eval-batches: setup ## write the evaluation tasks (MAX_CONC=)
-	$(SLURM) evaluation --workspace "$$WORKSPACE" $${MAX_CONC:+--max-concurrent "$$MAX_CONC"} $${SITE:+--site "$$SITE"}
+	$(SLURM) evaluation --workspace "$$WORKSPACE" $(OF_SET) $${MAX_CONC:+--max-concurrent "$$MAX_CONC"} $${SITE:+--site "$$SITE"}
 
 eval-run: setup ## turn scores into selections (WORKERS=)
-	$(call RUN,evaluate)
+	$(call RUN,evaluate) $(OF_SET)
 
 rf-batches: setup ## write the filter's cfgs and tasks (AUDIO_ROOT=, RF_MODEL=)
-	$(SLURM) rf --workspace "$$WORKSPACE" $${AUDIO_ROOT:+--audio-root "$$AUDIO_ROOT"} \
+	$(SLURM) rf --workspace "$$WORKSPACE" $(OF_SET) $${AUDIO_ROOT:+--audio-root "$$AUDIO_ROOT"} \
 		$${RF_MODEL:+--rf-model "$$RF_MODEL"} $${SITE:+--site "$$SITE"}
 
 rf-filter: setup ## filter the selections with a forest (WORKERS=)
-	$(call RUN,rf)
+	$(call RUN,rf) $(OF_SET)
 
 cutouts: setup ## cut out the selections as sound files (WORKERS=)
-	$(SLURM) cutouts --workspace "$$WORKSPACE" $${SITE:+--site "$$SITE"}
-	$(call RUN,cutouts)
+	$(SLURM) cutouts --workspace "$$WORKSPACE" $(OF_SET) $${SITE:+--site "$$SITE"}
+	$(call RUN,cutouts) $(OF_SET)
 
 training-submit: setup ## hand the trainings to Slurm
 	$(SLURM) submit train --workspace "$$WORKSPACE"
@@ -107,9 +111,9 @@ upload: ## copy SRC= to the cluster (rsync over ssh, resumable; DRY_RUN=1; setti
 	@slurm/upload.sh "$${SRC:?name what to upload: make $@ SRC=...}" $${DRY_RUN:+dry-run}
 
 metrics: setup ## compare every model, variant and layer with the ground truth (BENCHMARK_CORPUS=, LAYER=)
-	$(BIN)/hum-evaluator compare --runs "$$WORKSPACE/BENCHMARK/runs" --layer "$$LAYER" \
+	$(BIN)/hum-evaluator compare --runs $(TREE)/runs --layer "$$LAYER" \
 		--gt "$${BENCHMARK_CORPUS:?name a corpus: make $@ BENCHMARK_CORPUS=...}/corpus_index.json" \
-		--out "$$WORKSPACE/BENCHMARK/metrics.csv" --per-tape-out "$$WORKSPACE/BENCHMARK/metrics_per_tape.csv"
+		--out $(TREE)/metrics.csv --per-tape-out $(TREE)/metrics_per_tape.csv
 
 build-sif: setup ## build the container images into images/, or one: build-sif-<service> (BASE=, TORCH_INDEX=, IMAGES=)
 	containers/build
@@ -124,14 +128,14 @@ sign-sif: ## sign the images with your Apptainer key (IMAGES=)
 	containers/sign
 
 report: setup ## one HTML file to look at and listen to (BENCHMARK_CORPUS= for the truth)
-	$(BIN)/hum-evaluator report --runs "$$WORKSPACE/BENCHMARK/runs" --out "$$WORKSPACE/BENCHMARK/report.html" \
+	$(BIN)/hum-evaluator report --runs $(TREE)/runs --out $(TREE)/report.html \
 		$${BENCHMARK_CORPUS:+--gt "$$BENCHMARK_CORPUS/corpus_index.json"}
 
 tune: setup ## tune the decoders on what networks say of tapes they have not seen (WORKERS=)
-	$(call RUN,tune)
+	$(call RUN,tune) $(OF_SET)
 
 clean-benchmark: ## delete the benchmark's cfgs, jobs, runs and scores
-	for part in cfg jobs runs scores; do rm -rf "$$WORKSPACE/BENCHMARK/$$part"; done
+	for part in cfg jobs runs scores; do rm -rf $(TREE)/"$$part"; done
 
 training-clean-configs: ## delete the training cfgs
 	rm -rf "$$WORKSPACE/TRAINING/cfg"

@@ -252,6 +252,49 @@ def test_the_recordings_may_be_a_glob(tmp_path: Path) -> None:
     assert forest["inputs"][-1] == "data/field [x]"
 
 
+def test_recordings_without_labels_need_no_corpus(tmp_path: Path) -> None:
+    root = trained(tmp_path / "w")
+    field = root / "data/it's the field"
+    field.mkdir()
+    (root / "workspace.toml").write_text('benchmark_corpus = "data/bench"\n')  # what is labelled there is not scored
+    planned = plan(root, corpus_root=None, predict_in=str(field), set_name="field")
+    planned.write()
+    jobs = root / "BENCHMARK/sets/field/jobs"
+    assert read_rows(jobs / "predict.manifest.jsonl")[0]["inputs"][-1] == "data/it's the field"
+    assert sorted(path.name for path in jobs.glob("*.jsonl")) == ["predict.manifest.jsonl"]
+    assert planned.warnings == []
+    plan(root, predict_in=str(field), set_name="field").write()
+    assert (jobs / "compare.manifest.jsonl").is_file()
+    again = plan(root, corpus_root=None, predict_in=str(field), set_name="field")
+    left = [shlex.split(line.rpartition("Remove it: ")[2]) for line in again.warnings]
+    for command in left:
+        assert command[:2] == ["rm", "--"]
+        for path in command[2:]:
+            Path(path).unlink()
+    assert sorted(path.name for path in jobs.glob("*.jsonl")) == ["predict.manifest.jsonl"]
+    assert plan(root, corpus_root=None, predict_in=str(field), set_name="field").warnings == []
+
+
+def test_models_and_variants_are_chosen_by_name(tmp_path: Path) -> None:
+    root = trained(tmp_path / "w")
+    put_model(root, "old")
+    plan(root, only_models=["v1_a"], only_variants=["len400_hop010_th90", "len400_hop050_th50"]).write()
+    runs = (root / "BENCHMARK/cfg").glob("*/*")
+    assert sorted(path.relative_to(root / "BENCHMARK/cfg").as_posix() for path in runs) == [
+        "v1_a/len400_hop010_th90",
+        "v1_a/len400_hop050_th50",
+    ]
+    assert [row["task"] for row in predict_rows(root)] == ["v1_a__len400_hop050", "v1_a__len400_hop010"]
+
+
+def test_a_model_or_variant_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    root = trained(tmp_path / "w")
+    with pytest.raises(InputError, match=r"no model 'v2'; there are v1_a$"):
+        plan(root, only_models=["v1_a", "v2"])
+    with pytest.raises(InputError, match="no variant 'th50'; there are len400_hop050_th50, len400_hop050_th90, len"):
+        plan(root, only_variants=["th50"])
+
+
 @pytest.mark.parametrize("name", ["nowhere", "labelled_recordings/*.flac"])
 def test_recordings_that_are_not_there_are_refused(tmp_path: Path, name: str) -> None:
     root = trained(tmp_path / "w")

@@ -40,12 +40,15 @@ def training(
 
 def benchmark(
     corpus_root: Annotated[
-        str | None, typer.Option(help="corpus with the ground truth; default: benchmark_corpus of workspace.toml")
+        str | None,
+        typer.Option(help="corpus with the ground truth; default: none with --predict-in, else that of workspace.toml"),
     ] = None,
     variants_json: Annotated[str | None, typer.Option(help="benchmark_variants.json; default: the shipped one")] = None,
     predict_in: Annotated[
         str | None, typer.Option(help="a recording, a folder or a glob; default: the corpus' labelled recordings")
     ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="this model alone; again for more")] = None,
+    variant: Annotated[list[str] | None, typer.Option(help="the variant of this tag alone; again for more")] = None,
     set_name: SetName = None,
     max_concurrent: Concurrency = None,
     shards: Annotated[int, typer.Option(min=1, help="tasks per score track, each with its recordings")] = 1,
@@ -55,6 +58,8 @@ def benchmark(
     """Write prediction and evaluation cfgs for every model and variant; at most 15 tasks of a model at a time.
 
     Example: hum-slurm benchmark --corpus-root data/benchmark_corpus_v1 --variants-json benchmark_variants.json
+
+    New recordings, without labels: hum-slurm benchmark --predict-in /data/field --set field --model dense
     """
     plan = plan_benchmark(
         open_context(workspace, site),
@@ -64,6 +69,8 @@ def benchmark(
         set_name=set_name,
         max_concurrent=max_concurrent,
         shards=shards,
+        only_models=model or (),
+        only_variants=variant or (),
     )
     _write(plan)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from hum_shared.config.cfg import validate
 from hum_shared.config.evaluation import EvaluationCfg
@@ -12,9 +13,9 @@ from hum_shared.config.prediction import PredictionCfg
 from hum_shared.config.variants import BenchmarkVariant, read_benchmark_variants
 from hum_shared.errors import InputError
 from hum_shared.layout import Benchmark
-from hum_shared.recordings import recordings_folder
 from hum_slurm.arrays import Task, plan_arrays
 from hum_slurm.context import Context, benchmark_tree, suggest_tasks, task_prefix
+from hum_slurm.factories.ground_truth import CORPUS_INDEX, plan_ground_truth_stages
 from hum_slurm.factories.runs import benchmark_runs
 from hum_slurm.factories.tuned import out_of_tape_folder, plan_tune, tuned_values
 from hum_slurm.models import KnownModel, known_models
@@ -24,9 +25,10 @@ from hum_slurm.stages import StageName, stage
 
 SHIPPED_VARIANTS = Path(__file__).parents[1] / "variants" / "benchmark_variants.json"
 LAUNCHER = "pred_models.batch"
-CORPUS_INDEX = "corpus_index.json"
 
 _OURS = frozenset({"prediction_dir", "output_dir", "scores_dir"})
+
+_T = TypeVar("_T")
 
 
 def plan_benchmark(
@@ -38,8 +40,12 @@ def plan_benchmark(
     set_name: str | None = None,
     max_concurrent: int | None = None,
     shards: int = 1,
+    only_models: Sequence[str] = (),
+    only_variants: Sequence[str] = (),
 ) -> Plan:
     """Plan the cfgs of every model × variant, and the predict, tune, compare and rf-train stages.
+
+    Recordings that `predict_in` names without a `corpus_root` have no ground truth: compare and rf-train are left out.
 
     Parameters
     ----------
@@ -57,25 +63,25 @@ def plan_benchmark(
         Tasks of an array that run at a time; None takes the site's, or else 15.
     shards
         Tasks per score track, each with its share of the recordings.
+    only_models, only_variants
+        Names of models, and tags of variants; none: all.
 
     Raises
     ------
     InputError
-        When there is no model, no corpus or nothing to predict on, or a model fits no variant.
+        When there is no model, no corpus or nothing to predict on, a model fits no variant, or a name is none of a
+        model or variant.
     CfgError
         When a variant breaks a rule, or a value of the site is left to be filled in.
     """
     plan = context.start_plan()
     benchmark = benchmark_tree(context, set_name)
-    corpus = context.given(corpus_root, context.settings.benchmark_corpus)
-    if corpus is None:
-        raise InputError("no benchmark corpus: give --corpus-root DIR, or benchmark_corpus in workspace.toml")
-    if not corpus.is_dir():
-        raise InputError(f"{corpus}: no such corpus folder; name the right one with --corpus-root")
+    corpus, recordings = _what_to_score(context, corpus_root, predict_in)
     variants_path = context.given(variants_json, context.settings.benchmark_variants) or SHIPPED_VARIANTS
-    variants = read_benchmark_variants(variants_path)
-    recordings = existing_recordings(context.given(predict_in, None)) or labelled_recordings(corpus)
-    models = known_models(context.workspace)
+    by_tag = {variant.tag: variant for variant in read_benchmark_variants(variants_path)}
+    variants = _chosen(by_tag, only_variants, f"{variants_path}: no variant")
+    by_name = {model.name: model for model in known_models(context.workspace)}
+    models = _chosen(by_name, only_models, f"{context.workspace.models_root}: no model")
     cfgs = {model.name: _fitting(model, variants, variants_path, plan) for model in models}
     input_file = context.value(recordings, plan)
     tracks: dict[str, list[Task]] = {}
@@ -88,7 +94,8 @@ def plan_benchmark(
             scored = cfgs[model.name][0] if model.dense else variant
             scores = benchmark.scores(model.name, scored.sequence_ms, scored.hop_ms)
             prediction = _prediction_cfg(context, plan, benchmark, model, variant, scores, input_file)
-            read = out_of_tape if (out_of_tape := _out_of_tape(context, model, corpus, predict_in)) else scores
+            out_of_tape = None if predict_in is not None else _out_of_tape(context, model, corpus)
+            read = out_of_tape or scores
             decoded.add(read)
             evaluation = _evaluation_cfg(context, plan, benchmark, model, variant, read, variants_path)
             cfg_path = benchmark.cfg(model.name, variant.tag, "predict")
@@ -115,7 +122,11 @@ def plan_benchmark(
     planned = {(model, variant.tag) for model, fitting in cfgs.items() for variant in fitting}
     for model_name, tag in sorted(set(benchmark_runs(benchmark)) - planned):
         plan.warn(f"{benchmark.cfg_root / model_name / tag}: not of these models and variants; kept, and evaluated too")
-    _plan_ground_truth_stages(context, plan, benchmark, corpus, recordings, decoded)
+    if corpus is None:
+        _warn_of_earlier(plan, benchmark, "compare", "compare.batch")
+        _warn_of_earlier(plan, benchmark, "rf-train", "rf_train.batch")
+    else:
+        plan_ground_truth_stages(context, plan, benchmark, corpus, recordings, decoded)
     tunes = plan_tune(context, plan, benchmark, models)
     option = [] if set_name is None else ["--set", set_name]
     if tracks:
@@ -138,11 +149,35 @@ def _warn_of_earlier(plan: Plan, benchmark: Benchmark, name: StageName, scripts:
         plan.warn(f"{manifest}: of an earlier benchmark; this one has no task of {name}. Remove it: {left}")
 
 
-def _out_of_tape(context: Context, model: KnownModel, corpus: Path, predict_in: str | None) -> Path | None:
+def _what_to_score(context: Context, corpus_root: str | None, predict_in: str | None) -> tuple[Path | None, Path]:
+    """Return the corpus with the ground truth, None where there is none, and what is scored."""
+    recordings = existing_recordings(context.given(predict_in, None))
+    if corpus_root is None and recordings is not None:
+        return None, recordings
+    corpus = context.given(corpus_root, context.settings.benchmark_corpus)
+    if corpus is None:
+        raise InputError(
+            "no benchmark corpus: give --corpus-root DIR, or benchmark_corpus in workspace.toml; for recordings "
+            "without labels, --predict-in and --set NAME alone"
+        )
+    if not corpus.is_dir():
+        raise InputError(f"{corpus}: no such corpus folder; name the right one with --corpus-root")
+    return corpus, recordings or labelled_recordings(corpus)
+
+
+def _chosen(known: Mapping[str, _T], names: Sequence[str], none_called: str) -> list[_T]:
+    """Return what has one of these names, in the order of `known`; all without names."""
+    for name in names:
+        if name not in known:
+            raise InputError(f"{none_called} {name!r}; there are {', '.join(known)}")
+    return [one for name, one in known.items() if not names or name in names]
+
+
+def _out_of_tape(context: Context, model: KnownModel, corpus: Path | None) -> Path | None:
     """Return the folder of score tracks that the training itself wrote of its whole corpus, each by networks that have
     not seen the tape; None where the benchmark is another corpus. Scoring the corpus anew would only flatter the model.
     """
-    if not model.dense or model.corpus_index is None or predict_in is not None:
+    if not model.dense or model.corpus_index is None or corpus is None:
         return None
     if context.workspace.resolve(model.corpus_index).resolve() != (corpus / CORPUS_INDEX).resolve():
         return None
@@ -244,51 +279,3 @@ def _track_tasks(
         kept = [cfg.log_dir] if cfg.log_dir else []
         tasks.append(Task(name + shard, command=command, inputs=inputs, outputs=[cfg.output_dir], state=kept))
     return tasks
-
-
-def _plan_ground_truth_stages(
-    context: Context, plan: Plan, benchmark: Benchmark, corpus: Path, recordings: Path, decoded: Iterable[Path]
-) -> None:
-    """Plan `compare` and `rf-train`: one task each, both against the corpus' index.
-
-    Tasks in a container see their inputs alone: so these name the folders of cards, cfgs and `decoded` score tracks.
-    """
-    index = corpus / CORPUS_INDEX
-    if not index.is_file():
-        command = shlex.join(["hum-trainer", "index-corpus", str(corpus)])
-        plan.warn(f"{index}: not there yet; compare and rf-train need it ({command})")
-    truth, runs = context.value(index, plan), context.value(benchmark.runs, plan)
-    metrics, per_tape = context.value(benchmark.metrics, plan), context.value(benchmark.metrics_per_tape, plan)
-    prefix = task_prefix(context, benchmark)
-    forest = context.value(context.given(None, context.settings.rf_model) or context.workspace.forest, plan)
-    compare = Task(
-        f"{prefix}compare",
-        command=[
-            "hum-evaluator",
-            "compare",
-            "--gt",
-            truth,
-            "--runs",
-            runs,
-            "--out",
-            metrics,
-            "--per-tape-out",
-            per_tape,
-        ],
-        inputs=[truth, runs, context.value(context.workspace.models_root, plan), forest],
-        outputs=[metrics, per_tape],
-    )
-    plan_arrays(plan, context, stage("compare"), benchmark.jobs, {"compare.batch": [compare]})
-    audio = context.value(recordings_folder(recordings), plan)
-    cfgs, scores = context.value(benchmark.cfg_root, plan), context.value(benchmark.scores_root, plan)
-    elsewhere = {folder for folder in decoded if not folder.is_relative_to(benchmark.scores_root)}
-    train = Task(
-        f"{prefix}forest",
-        command=[
-            *("hum-rf-filter", "train", "--runs", runs, "--gt", truth),
-            *("--audio-dir", audio, "--scores", scores, "--out", forest),
-        ],
-        inputs=[truth, runs, cfgs, scores, *(context.value(folder, plan) for folder in sorted(elsewhere)), audio],
-        outputs=[forest],
-    )
-    plan_arrays(plan, context, stage("rf-train"), benchmark.jobs, {"rf_train.batch": [train]})
