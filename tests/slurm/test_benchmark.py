@@ -256,6 +256,9 @@ def test_recordings_without_labels_need_no_corpus(tmp_path: Path) -> None:
     root = trained(tmp_path / "w")
     field = root / "data/it's the field"
     field.mkdir()
+    with pytest.raises(InputError, match=r"found no .* files in it\. Correct --predict-in, or add --recursive\."):
+        plan(root, corpus_root=None, predict_in=str(field), set_name="field")
+    (field / "a.wav").touch()
     (root / "workspace.toml").write_text('benchmark_corpus = "data/bench"\n')  # what is labelled there is not scored
     planned = plan(root, corpus_root=None, predict_in=str(field), set_name="field")
     planned.write()
@@ -273,6 +276,19 @@ def test_recordings_without_labels_need_no_corpus(tmp_path: Path) -> None:
             Path(path).unlink()
     assert sorted(path.name for path in jobs.glob("*.jsonl")) == ["predict.manifest.jsonl"]
     assert plan(root, corpus_root=None, predict_in=str(field), set_name="field").warnings == []
+
+
+def test_recordings_in_sub_folders_are_found_when_asked_for(tmp_path: Path) -> None:
+    root = trained(tmp_path / "w")
+    for name in ("card 1/a.wav", "card 2/b.wav"):
+        (root / "data/field" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "data/field" / name).touch()
+    field = str(root / "data/field")
+    plan(root, corpus_root=None, predict_in=field, recursive=True).write()
+    assert prediction_cfg(root).recursive
+    (root / "data/field/card 2/a.wav").touch()
+    with pytest.raises(InputError, match=r"would share the score track .* Rename one, or score their folders apart"):
+        plan(root, corpus_root=None, predict_in=field, recursive=True)
 
 
 def test_models_and_variants_are_chosen_by_name(tmp_path: Path) -> None:
@@ -298,7 +314,7 @@ def test_a_model_or_variant_that_is_not_there_is_refused(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["nowhere", "labelled_recordings/*.flac"])
 def test_recordings_that_are_not_there_are_refused(tmp_path: Path, name: str) -> None:
     root = trained(tmp_path / "w")
-    with pytest.raises(InputError, match="no such recording or folder, nor a glob"):
+    with pytest.raises(InputError, match=r"found no recordings that match.*\. Correct --predict-in"):
         plan(root, predict_in=str(root / "data/bench" / name))
 
 

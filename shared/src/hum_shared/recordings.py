@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections import defaultdict
 from collections.abc import Iterable
@@ -68,6 +69,47 @@ class RecordingFolder:
             raise AudioError(f"{self.folder}: no recording {wanted}. Point to the folder that was predicted on.")
         listed = ", ".join(sorted(map(str, found)))
         raise AudioError(f"{wanted}: {len(found)} recordings have this name: {listed}. Keep one of them.")
+
+
+def find_recordings(source: Path, *, recursive: bool, remedy: str = "Check input_file.") -> list[Path]:
+    """Return the recordings that a recording, a folder or a glob means, sorted by name.
+
+    Parameters
+    ----------
+    source
+        A recording (whatever its suffix), a folder, or a glob. An existing path is taken literally, also
+        when its name holds ``*`` or ``[``; so are the folders of a glob that exist. Hidden files are left out;
+        links that lead nowhere are not, so that they are reported.
+    recursive
+        Look into sub-folders as well.
+    remedy
+        What to say where nothing is found.
+
+    Raises
+    ------
+    InputError
+        When nothing is found (says where and for what), or two recordings would share a score track.
+    """
+    if source.is_file():
+        return [source]
+    if source.is_dir():
+        found = source.rglob("*") if recursive else source.iterdir()
+        looked_for = f"{'/'.join(names.AUDIO_SUFFIXES)} files" + (" in it and below" if recursive else " in it")
+    else:
+        folder = next(parent for parent in source.absolute().parents if parent.exists())
+        pattern = glob.escape(str(folder)) + "/" + str(source.absolute().relative_to(folder))
+        found = (Path(path) for path in glob.glob(pattern, recursive=recursive))  # noqa: PTH207 (absolute pattern)
+        looked_for = "recordings that match"
+    recordings = sorted(path for path in found if _is_recording(path))
+    if not recordings:
+        missing = "" if source.exists() or glob.has_magic(str(source)) else " (no such file or folder)"
+        raise InputError(f"{source}: found no {looked_for}{missing}. {remedy}")
+    refuse_shared_tracks(recordings, "Rename one, or score their folders apart (two sets).")
+    return recordings
+
+
+def _is_recording(path: Path) -> bool:
+    return names.is_audio(path.name) and not path.name.startswith(".") and not path.is_dir()
 
 
 def refuse_shared_tracks(recordings: Iterable[Path], remedy: str = "Rename one.") -> None:

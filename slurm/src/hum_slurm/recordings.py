@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hum_shared.errors import InputError
-from hum_shared.recordings import glob_folder
+from hum_shared.recordings import find_recordings
 
 _LABELLED = "labelled_recordings"
 
@@ -30,19 +30,14 @@ def labelled_recordings(corpus: Path) -> Path:
     return found[0]
 
 
-def existing_recordings(predict_in: Path | None) -> Path | None:
+def existing_recordings(predict_in: Path | None, *, recursive: bool = False) -> Path | None:
     """Return `predict_in` (a recording, a folder or a glob), or None for None.
 
     Raises
     ------
     InputError
-        When nothing is there.
+        When there is no recording, or two would share a score track.
     """
-    if predict_in is not None and not predict_in.exists() and not _matches(predict_in):
-        raise InputError(f"{predict_in}: no such recording or folder, nor a glob that finds any; correct --predict-in")
+    if predict_in is not None:
+        find_recordings(predict_in, recursive=recursive, remedy="Correct --predict-in, or add --recursive.")
     return predict_in
-
-
-def _matches(pattern: Path) -> bool:
-    folder = glob_folder(pattern)
-    return folder is not None and next(folder.glob(str(pattern.relative_to(folder))), None) is not None

@@ -13,7 +13,7 @@ import torch
 
 import hum_shared
 from hum_predictor.latent import LatentWriter, latent_writer, made_from
-from hum_predictor.recordings import find_recordings, parse_shard, shard_of
+from hum_predictor.shards import parse_shard, shard_of
 from hum_predictor.text_log import has_settings, write_text_log
 from hum_predictor.track_scorers import Rows, TrackScorer, track_scorer
 from hum_shared import layout, names, provenance
@@ -29,6 +29,7 @@ from hum_shared.model.model_file import load_model
 from hum_shared.model.model_parts import DenseModel, LoadedModel
 from hum_shared.model.scoring import read_ahead
 from hum_shared.progress import Progress, track
+from hum_shared.recordings import find_recordings
 from hum_shared.scores import ScoreMeta, read_score_meta, read_score_track, score_writer
 from hum_shared.stopping import StopRequest
 

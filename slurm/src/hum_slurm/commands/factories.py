@@ -47,6 +47,7 @@ def benchmark(
     predict_in: Annotated[
         str | None, typer.Option(help="a recording, a folder or a glob; default: the corpus' labelled recordings")
     ] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", help="look below the folder --predict-in, too")] = False,
     model: Annotated[list[str] | None, typer.Option(help="this model alone; again for more")] = None,
     variant: Annotated[list[str] | None, typer.Option(help="the variant of this tag alone; again for more")] = None,
     set_name: SetName = None,
@@ -66,6 +67,7 @@ def benchmark(
         corpus_root=corpus_root,
         variants_json=variants_json,
         predict_in=predict_in,
+        recursive=recursive,
         set_name=set_name,
         max_concurrent=max_concurrent,
         shards=shards,

@@ -17,7 +17,7 @@ from hum_slurm.arrays import Task, plan_arrays
 from hum_slurm.context import Context, benchmark_tree, suggest_tasks, task_prefix
 from hum_slurm.factories.ground_truth import CORPUS_INDEX, plan_ground_truth_stages
 from hum_slurm.factories.runs import benchmark_runs
-from hum_slurm.factories.tuned import out_of_tape_folder, plan_tune, tuned_values
+from hum_slurm.factories.tuned import decoder_file, out_of_tape_folder, plan_tune, tuned_values
 from hum_slurm.models import KnownModel, known_models
 from hum_slurm.plan import Plan
 from hum_slurm.recordings import existing_recordings, labelled_recordings
@@ -39,6 +39,7 @@ def plan_benchmark(
     predict_in: str | None = None,
     set_name: str | None = None,
     max_concurrent: int | None = None,
+    recursive: bool = False,
     shards: int = 1,
     only_models: Sequence[str] = (),
     only_variants: Sequence[str] = (),
@@ -57,6 +58,8 @@ def plan_benchmark(
         The variant file; None takes the workspace's or else the shipped one.
     predict_in
         A recording, a folder or a glob; None takes the corpus' labelled recordings.
+    recursive
+        Look into sub-folders as well.
     set_name
         Writes `BENCHMARK/sets/<name>/` instead of `BENCHMARK/`.
     max_concurrent
@@ -76,7 +79,7 @@ def plan_benchmark(
     """
     plan = context.start_plan()
     benchmark = benchmark_tree(context, set_name)
-    corpus, recordings = _what_to_score(context, corpus_root, predict_in)
+    corpus, recordings = _what_to_score(context, corpus_root, predict_in, recursive)
     variants_path = context.given(variants_json, context.settings.benchmark_variants) or SHIPPED_VARIANTS
     by_tag = {variant.tag: variant for variant in read_benchmark_variants(variants_path)}
     variants = _chosen(by_tag, only_variants, f"{variants_path}: no variant")
@@ -93,7 +96,7 @@ def plan_benchmark(
             # Scores of frames depend on neither window nor hop: all variants share the first one's.
             scored = cfgs[model.name][0] if model.dense else variant
             scores = benchmark.scores(model.name, scored.sequence_ms, scored.hop_ms)
-            prediction = _prediction_cfg(context, plan, benchmark, model, variant, scores, input_file)
+            prediction = _prediction_cfg(context, plan, benchmark, model, variant, scores, input_file, recursive)
             out_of_tape = None if predict_in is not None else _out_of_tape(context, model, corpus)
             read = out_of_tape or scores
             decoded.add(read)
@@ -127,7 +130,8 @@ def plan_benchmark(
         _warn_of_earlier(plan, benchmark, "rf-train", "rf_train.batch")
     else:
         plan_ground_truth_stages(context, plan, benchmark, corpus, recordings, decoded)
-    tunes = plan_tune(context, plan, benchmark, models)
+    untuned = [model for model in models if corpus is not None or not decoder_file(context, model).is_file()]
+    tunes = plan_tune(context, plan, benchmark, untuned)
     option = [] if set_name is None else ["--set", set_name]
     if tracks:
         suggest_tasks(plan, context, "predict", option)
@@ -149,9 +153,11 @@ def _warn_of_earlier(plan: Plan, benchmark: Benchmark, name: StageName, scripts:
         plan.warn(f"{manifest}: of an earlier benchmark; this one has no task of {name}. Remove it: {left}")
 
 
-def _what_to_score(context: Context, corpus_root: str | None, predict_in: str | None) -> tuple[Path | None, Path]:
+def _what_to_score(
+    context: Context, corpus_root: str | None, predict_in: str | None, recursive: bool
+) -> tuple[Path | None, Path]:
     """Return the corpus with the ground truth, None where there is none, and what is scored."""
-    recordings = existing_recordings(context.given(predict_in, None))
+    recordings = existing_recordings(context.given(predict_in, None), recursive=recursive)
     if corpus_root is None and recordings is not None:
         return None, recordings
     corpus = context.given(corpus_root, context.settings.benchmark_corpus)
@@ -217,8 +223,9 @@ def _prediction_cfg(
     variant: BenchmarkVariant,
     scores: Path,
     input_file: str,
+    recursive: bool,
 ) -> PredictionCfg:
-    return PredictionCfg(
+    cfg = PredictionCfg(
         model_path=model.file,
         output_dir=context.value(scores, plan),
         log_dir=context.value(benchmark.prediction(model.name, variant.tag), plan),
@@ -230,6 +237,7 @@ def _prediction_cfg(
         min_max_norm=bool(model.min_max_norm),
         score_tail=True,
     )
+    return cfg.model_copy(update={"recursive": True}) if recursive else cfg
 
 
 def _evaluation_cfg(
