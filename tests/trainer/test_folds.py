@@ -37,6 +37,8 @@ def test_every_tape_stands_in_one_fold_and_every_fold_has_calls(calls, n_folds, 
         assert min(sums) > 0
         assert max(sums) - min(sums) <= max(calls.values())
         assert tape_folds(dict(reversed(calls.items())), n_folds, seed) == folds
+        silent = [sum(calls[tape] == 0 for tape in fold) for fold in folds]
+        assert max(silent) - min(silent) <= 1
 
 
 def test_the_seed_decides_which_fold_comes_first():

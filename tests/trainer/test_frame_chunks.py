@@ -12,7 +12,7 @@ from hum_shared.errors import InputError, MachineError
 from hum_shared.files import sha256_file
 from hum_shared.model.background import HIGHEST, LOWEST
 from hum_shared.model.front_end import DataOpts, bin_frequencies
-from hum_trainer.frame_chunks import EDGE_WEIGHT, ChunkMaker, Chunks, Spectrograms, draw_chunks
+from hum_trainer.frame_chunks import EDGE_WEIGHT, ChunkDrawer, ChunkMaker, Chunks, Spectrograms
 from hum_trainer.front_end_options import data_opts
 from hum_trainer.labelled_recordings import LabelledRecording, Stretch
 
@@ -90,14 +90,14 @@ def test_calls_that_a_chunk_does_not_show_say_nothing_about_noise() -> None:
 
 def test_half_of_the_chunks_hold_a_call_and_negatives_are_drawn() -> None:
     stretches = [Stretch(recording(), 0.0, 10.0), Stretch(recording("b.wav"), 0.0, 1000.0)]
-    chunks = draw_chunks(stretches, 4000, 1.0, np.random.default_rng(0), [(1, 700.0, 700.5)])
+    chunks = ChunkDrawer(stretches, 1.0).draw(4000, np.random.default_rng(0), [(1, 700.0, 700.5)])
     touches = np.zeros(4000, dtype=bool)
     for start_s, end_s in CALLS:
         touches |= (chunks.centre_s > start_s - 0.5) & (chunks.centre_s < end_s + 0.5)
     assert 0.45 < touches.mean() < 0.6
     hard = (chunks.stretch == 1) & (np.abs(chunks.centre_s - 700.25) < 0.75)
     assert 0.2 < hard.mean() < 0.3
-    again = draw_chunks(stretches, 4000, 1.0, np.random.default_rng(0), [(1, 700.0, 700.5)])
+    again = ChunkDrawer(stretches, 1.0).draw(4000, np.random.default_rng(0), [(1, 700.0, 700.5)])
     assert np.array_equal(chunks.centre_s, again.centre_s)
 
 

@@ -88,3 +88,14 @@ def test_a_window_shorter_than_the_transform_is_one_frame():
     windows = SampledWindows(np.zeros(2, dtype=np.int64), np.array([0.05, 1.0]), np.zeros(2, dtype=np.bool_))
     out = varied_inputs(cutter, windows, windows, torch.Generator().manual_seed(0))
     assert out.shape == (2, 1, 1, 20)
+
+
+def test_another_background_is_measured_over_as_prediction_does_and_gain_is_not_seen():
+    cutter = _cutters()["background"]
+    level, other = torch.tensor([30.0, 0.0]).view(2, 1, 1), torch.zeros(2, 1, 1)
+    below_db, gain_db = torch.tensor([0.0, 0.0]), torch.tensor([6.0, -6.0])
+    call, noise = cutter.mixed(level, other, below_db, gain_db).flatten().tolist()
+    assert call == pytest.approx(10 * np.log10((1000 + 1) / 2))
+    assert noise == pytest.approx(0, abs=1e-6)
+    nothing = cutter.mixed(level, other, torch.full((2,), torch.inf), gain_db)
+    assert torch.allclose(nothing, level)

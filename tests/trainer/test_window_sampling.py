@@ -98,3 +98,9 @@ def test_stretches_shorter_than_a_window_are_left_out():
     assert set(drawn.stretch) == {1}
     with pytest.raises(ValueError, match=r"no stretch with a call is as long as a window of 0.2 s"):
         WindowSampler([short], 0.2)
+
+
+def test_negatives_in_stretches_shorter_than_a_window_are_left_out():
+    short = Stretch(_recording("short.wav", 0.3, [(0, 0.06)]), 0.0, 0.3)
+    drawn = WindowSampler([*TWO, short], 0.5).epoch(400, np.random.default_rng(0), [(2, 0.18, 0.28)])
+    assert set(drawn.stretch) == {0, 1}

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hum_shared.command import say, warn
 from hum_shared.config.training import TrainingCfg
 from hum_shared.config.workspace import workspace_of
 from hum_shared.files import sha256_json
+from hum_shared.intervals import duration
 from hum_trainer import mining
 from hum_trainer.call_measures import durations_and_gaps
 from hum_trainer.event_loop import Negative
-from hum_trainer.folds import Fold, plan_folds
+from hum_trainer.folds import Fold, calls_per_tape, plan_folds
 from hum_trainer.labelled_recordings import LabelledRecording, read_labelled_recordings
 from hum_trainer.mining import HardNegatives, as_negatives, read_hard_negatives, with_added_calls
 from hum_trainer.run_state import RunFolders, run_folders
@@ -21,8 +23,10 @@ from hum_trainer.suggestion import Suggested, complete, decoding_limits
 
 CLASSES = {"noise": 0, "target": 1}
 
-RECIPE_VERSION = 4
+RECIPE_VERSIONS = {"frames": 4, "windows": 5}
 """Part of what a checkpoint belongs to; raised when networks or examples change without a setting that says so."""
+MOSTLY_CALLS = 0.4
+"""Share of the time from which on the running median that levels are measured over is partly the calls'."""
 
 _FREE_TO_CHANGE = frozenset(
     {"cache_dir", "num_workers", "log_dir", "summary_dir", "device", "no_cuda", "debug", "start_from_scratch"}
@@ -166,7 +170,9 @@ def read_corpus_task(cfg: TrainingCfg, cfg_path: Path) -> CorpusTask:
             sorted({(one.recording, one.start_s, one.end_s) for mined in fed_back.rounds for one in mined.negatives}),
         ]
     )
-    settings = cfg.model_dump(mode="json", exclude=set(_FREE_TO_CHANGE))
+    made_of = [RECIPE_VERSIONS[cfg.recipe], cfg.model_dump(mode="json", exclude=set(_FREE_TO_CHANGE)), data_sha256]
+    if 0 in calls_per_tape(recordings).values():
+        made_of.append("tapes without calls are dealt out evenly")  # they were not, when other corpora had their folds
     return CorpusTask(
         cfg=cfg,
         folders=folders,
@@ -179,8 +185,21 @@ def read_corpus_task(cfg: TrainingCfg, cfg_path: Path) -> CorpusTask:
         min_gap_s=min_gap_s,
         min_duration_s=min_duration_s,
         data_sha256=data_sha256,
-        settings_sha256=sha256_json([RECIPE_VERSION, settings, data_sha256]),
+        settings_sha256=sha256_json(made_of),
     )
+
+
+def announce(task: CorpusTask) -> None:
+    """Print what settings the calls have decided, and warn where calls are not what the recipe takes them for."""
+    for setting in task.from_data:
+        say(f"{setting.key}={setting.value:.10g} ({setting.unit}): {setting.reason}")
+    full = [one for one in task.recordings if duration(one.calls) > MOSTLY_CALLS * one.dur_s]
+    if full and task.cfg.normalisation_used == "background":
+        warn(
+            f"calls fill more than {MOSTLY_CALLS:.0%} of {len(full)} of {len(task.recordings)} recordings, the first "
+            f"is {full[0].name}: there they are part of the background that levels are measured over. Where calls are "
+            "rare they stand higher over it, and some are missed; label longer clips, with the pauses around"
+        )
 
 
 def _sorted(values: Any) -> list[str]:

@@ -44,8 +44,8 @@ def calls_per_tape(recordings: Sequence[LabelledRecording]) -> dict[str, int]:
 def tape_folds(calls: Mapping[str, int], n_folds: int, seed: int) -> list[tuple[str, ...]]:
     """Deal tapes into folds with as equal numbers of calls as whole tapes allow.
 
-    The tape with the most calls first, each goes to the fold with the fewest so far (Graham 1969). Chance decides
-    ties and the order of the folds.
+    The tape with the most calls first, each goes to the fold with the fewest so far (Graham 1969); tapes without calls
+    are dealt out evenly. Chance decides ties and the order of the folds.
 
     Parameters
     ----------
@@ -70,9 +70,13 @@ def tape_folds(calls: Mapping[str, int], n_folds: int, seed: int) -> list[tuple[
     order = [order[i] for i in rng.permutation(len(order))]
     order.sort(key=lambda tape: -calls[tape])  # stable: ties stay in random order
     folds: list[list[str]] = [[] for _ in range(n_folds)]
+
+    def load(fold: int, tape: str) -> tuple[int, int, int]:
+        silent = sum(calls[other] == 0 for other in folds[fold])
+        return (sum(calls[other] for other in folds[fold]) if calls[tape] else silent, len(folds[fold]), fold)
+
     for tape in order:
-        fewest = min(range(n_folds), key=lambda fold: (sum(calls[t] for t in folds[fold]), len(folds[fold]), fold))
-        folds[fewest].append(tape)
+        folds[min(range(n_folds), key=lambda fold: load(fold, tape))].append(tape)
     return [tuple(sorted(folds[i])) for i in rng.permutation(n_folds)]
 
 

@@ -68,7 +68,7 @@ def with_other_backgrounds(inputs: Tensor, labels: Tensor, tapes: Sequence[str],
     other = torch.rand(n, n, generator=rng).masked_fill(~strange, -1).argmax(dim=1)
     k = 10 ** (-uniform(n, BELOW_DB, rng) / 10) * (torch.rand(n, generator=rng) < MIXED)
     added = torch.where(labels[other].bool()[..., None], torch.zeros(()), inputs[other])
-    return _added(inputs, added, k[:, None, None])
+    return with_added(inputs, added, k[:, None, None])
 
 
 def with_noise(inputs: Tensor, labels: Tensor, noise: Tensor, rng: torch.Generator) -> Tensor:
@@ -101,11 +101,11 @@ def with_noise(inputs: Tensor, labels: Tensor, noise: Tensor, rng: torch.Generat
     k = torch.where(noisy[:, None], 10 ** by_bin.clamp(min=0) - 1, 0.0)
     first = torch.randint(len(noise) - frames + 1, (n,), generator=rng)
     added = torch.stack([noise[start : start + frames] for start in first.tolist()])
-    return _added(inputs, added, k[:, None, :])
+    return with_added(inputs, added, k[:, None, :])
 
 
-def _added(inputs: Tensor, added: Tensor, k: Tensor) -> Tensor:
-    """Add another background at `k` times the power of the own one.
+def with_added(inputs: Tensor, added: Tensor, k: Tensor) -> Tensor:
+    """Add another background at `k` times the power of the own one; shapes of inputs broadcast.
 
     Input is power over background in tens of decibels; measured over both backgrounds the sum is
     ``(x + k·y) / (1 + k)`` in powers. That is exact for mean backgrounds; with medians, the result is up to 0.8 dB

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hum_shared.errors import InputError
 from hum_shared.files import atomic_path, sha256_json
 from hum_shared.intervals import merged
 from hum_shared.model.front_end import DataOpts
@@ -20,6 +19,7 @@ from hum_trainer.augmentation import PITCH, TIME, mask, ratios, shift_pitch, str
 from hum_trainer.event_loop import Negative
 from hum_trainer.frame_backgrounds import with_noise, with_other_backgrounds
 from hum_trainer.labelled_recordings import LabelledRecording, Stretch
+from hum_trainer.mapped import mapped
 from hum_trainer.memory import free_memory, require_room
 from hum_trainer.recording_audio import audio_blocks
 
@@ -43,10 +43,8 @@ class Chunks:
         return len(self.stretch)
 
 
-def draw_chunks(
-    stretches: Sequence[Stretch], n: int, chunk_s: float, rng: np.random.Generator, negatives: Sequence[Negative] = ()
-) -> Chunks:
-    """Draw chunks: half of them hold (a part of) a call, half lie anywhere, of these half on hard negatives.
+class ChunkDrawer:
+    """Draws chunks: half of them hold (a part of) a call, half lie anywhere, of these half on hard negatives.
 
     Parameters
     ----------
@@ -54,24 +52,38 @@ def draw_chunks(
         At least one with a call.
     chunk_s
         Length of a chunk; it may reach beyond its stretch.
-    negatives
-        Hard negatives: index of the stretch, start and end in seconds of the recording.
     """
-    lengths = np.array([part.dur_s for part in stretches])
-    stretch = rng.choice(len(stretches), n, p=lengths / lengths.sum())
-    starts = np.array([part.start_s for part in stretches])
-    centre_s = starts[stretch] + rng.random(n) * lengths[stretch]
-    kind, where, offset = rng.random(n), rng.random(n), (rng.random(n) - 0.5) * chunk_s
-    calls = [(index, *call) for index, part in enumerate(stretches) for call in part.calls.tolist()]
-    for rows, places in (
-        (np.flatnonzero(kind < AROUND_CALLS), calls),
-        (np.flatnonzero(kind > 1 - (1 - AROUND_CALLS) * FROM_NEGATIVES), list(negatives)),
-    ):
-        if places:
-            chosen = np.array(places, dtype=np.float64)[rng.integers(len(places), size=len(rows))]
-            stretch[rows] = chosen[:, 0].astype(np.int64)
-            centre_s[rows] = chosen[:, 1] + where[rows] * (chosen[:, 2] - chosen[:, 1]) + offset[rows]
-    return Chunks(stretch, centre_s)
+
+    def __init__(self, stretches: Sequence[Stretch], chunk_s: float) -> None:
+        self._chunk_s = chunk_s
+        self._starts_s = np.array([part.start_s for part in stretches])
+        self._lengths_s = np.array([part.dur_s for part in stretches])
+        self._calls = _places((index, *call) for index, part in enumerate(stretches) for call in part.calls.tolist())
+
+    def draw(self, n: int, rng: np.random.Generator, negatives: Sequence[Negative] = ()) -> Chunks:
+        """Return `n` chunks.
+
+        Parameters
+        ----------
+        negatives
+            Hard negatives: index of the stretch, start and end in seconds of the recording.
+        """
+        stretch = rng.choice(len(self._lengths_s), n, p=self._lengths_s / self._lengths_s.sum())
+        centre_s = self._starts_s[stretch] + rng.random(n) * self._lengths_s[stretch]
+        kind, where, offset = rng.random(n), rng.random(n), (rng.random(n) - 0.5) * self._chunk_s
+        for rows, places in (
+            (np.flatnonzero(kind < AROUND_CALLS), self._calls),
+            (np.flatnonzero(kind > 1 - (1 - AROUND_CALLS) * FROM_NEGATIVES), _places(negatives)),
+        ):
+            if len(places):
+                chosen = places[rng.integers(len(places), size=len(rows))]
+                stretch[rows] = chosen[:, 0].astype(np.int64)
+                centre_s[rows] = chosen[:, 1] + where[rows] * (chosen[:, 2] - chosen[:, 1]) + offset[rows]
+        return Chunks(stretch, centre_s)
+
+
+def _places(places: Iterable[tuple[float, ...]]) -> NDArray[np.float64]:
+    return np.array(list(places), dtype=np.float64).reshape(-1, 3)
 
 
 class Spectrograms:
@@ -116,10 +128,7 @@ class Spectrograms:
         path = self._cache_dir / f"{key}.npy"
         if not path.exists():
             self._write(recording, path)
-        try:
-            return torch.from_numpy(np.load(path, mmap_mode="c"))
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{path}: broken cache file ({error}). Delete it.") from None
+        return torch.from_numpy(mapped(path, "c"))
 
     def _write(self, recording: LabelledRecording, path: Path) -> None:
         """Write a spectrogram as it is computed: it may be larger than the memory."""

@@ -115,7 +115,8 @@ def scores_of(setup: FrameTask, network: nn.Module) -> Callable[[Stretch], Windo
 
     def score(stretch: Stretch) -> Windows:
         probs = frame_probs(setup, network, stretch).astype(np.float64)
-        starts = np.arange(len(probs), dtype=np.float64) * setup.hop_s
+        first = round(stretch.start_s / setup.hop_s)  # a stretch need not begin with a frame
+        starts = (first + np.arange(len(probs), dtype=np.float64)) * setup.hop_s - stretch.start_s
         return Windows(starts, starts + setup.hop_s, probs, CLASSES["noise"], starts + setup.hop_s / 2)
 
     return score

@@ -29,12 +29,12 @@ from hum_shared.stopping import StopRequest
 from hum_trainer import mining
 from hum_trainer.augmentation import mixup, soft_labels
 from hum_trainer.checkpoint import load_checkpoint
-from hum_trainer.corpus_task import CLASSES, CorpusTask, read_corpus_task
+from hum_trainer.corpus_task import CLASSES, CorpusTask, announce, read_corpus_task
 from hum_trainer.event_loop import EventTrainer
 from hum_trainer.event_measures import EventOutcome
 from hum_trainer.event_summaries import EventSummaries
 from hum_trainer.folds import Fold
-from hum_trainer.frame_chunks import ChunkMaker, Chunks, draw_chunks
+from hum_trainer.frame_chunks import ChunkDrawer, ChunkMaker
 from hum_trainer.frame_task import FrameTask, false_alarms_of, frame_probs, frame_task, outcome_of
 from hum_trainer.out_of_tape import frame_scores, has_out_of_tape, write_out_of_tape
 from hum_trainer.run_state import PACKAGES, RunFolders, is_complete, usable_checkpoint
@@ -63,8 +63,7 @@ def run_frames(
     task = read_corpus_task(cfg, cfg_path)
     cfg, folders = task.cfg, task.folders
     refuse_shared_tracks([recording.path for recording in task.recordings])
-    for setting in task.from_data:
-        say(f"{setting.key}={setting.value:.10g} ({setting.unit}): {setting.reason}")
+    announce(task)
     n_calls = sum(len(recording.calls) for recording in task.recordings)
     n_chunks = cfg.examples_per_epoch or max(FEWEST_CHUNKS, n_calls // CALLS_PER_CHUNK)
     total = cfg.max_train_epochs * n_chunks * len(task.folds)
@@ -175,11 +174,11 @@ def _trainer(setup: FrameTask, fold: Fold, number: int, n_chunks: int) -> EventT
         setup.noise,
     )
 
+    drawer = ChunkDrawer(fold.train, setup.chunk_frames * setup.hop_s)
+
     def loss(network: nn.Module, epoch: int, batch: int, rng: torch.Generator) -> tuple[Tensor, int]:
         draws = np.random.default_rng([cfg.seed, number, epoch, batch])
-        chunks: Chunks = draw_chunks(
-            fold.train, cfg.batch_size, setup.chunk_frames * setup.hop_s, draws, [*fed_back, *trainer.negatives]
-        )
+        chunks = drawer.draw(cfg.batch_size, draws, [*fed_back, *trainer.negatives])
         inputs, labels, weights = (part.to(device) for part in maker.batch(chunks, rng))
         targets = soft_labels(labels, cfg.label_smoothing) * weights[..., None]
         inputs, targets = mixup(inputs, targets, cfg.mixup if cfg.augmentation else 0.0, rng)

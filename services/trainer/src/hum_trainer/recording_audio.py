@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from hum_shared.audio import Samples, mono_blocks, probe, resampled_length
-from hum_shared.errors import AudioError, InputError
+from hum_shared.errors import AudioError
 from hum_shared.files import atomic_path, sha256_json
 from hum_trainer.labelled_recordings import LabelledRecording, Stretch
+from hum_trainer.mapped import mapped
 
 _AUDIO_VERSION = 1
 _BLOCK_S = 60.0
@@ -56,11 +57,7 @@ def read_audio(recording: LabelledRecording, sample_rate: int, cache_dir: Path |
     if not path.exists():
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.save(file, _resampled(recording, sample_rate))
-    try:
-        mapped: Samples = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: broken cache file ({error}). Delete it.") from None
-    return mapped
+    return mapped(path, "r")
 
 
 def audio_blocks(recording: LabelledRecording, sample_rate: int) -> tuple[Iterator[Samples], int]:

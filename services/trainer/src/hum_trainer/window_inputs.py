@@ -15,6 +15,7 @@ from hum_shared.model.background import HIGHEST, LOWEST, SCALE_DB
 from hum_shared.model.front_end import FrontEnd, bin_frequencies
 from hum_trainer import augmentation
 from hum_trainer.augmentation import GAIN_DB, PITCH, SNR_DB, TIME, ratios, uniform
+from hum_trainer.frame_backgrounds import with_added
 from hum_trainer.spectrograms import n_frames
 from hum_trainer.window_sampling import SampledWindows
 
@@ -31,6 +32,19 @@ class WindowCutter(Protocol):
         """Return levels (N, T, F), and which row is the centre of each window, (N,).
 
         T is `frames`, or more with `wider`, so that windows can be read faster.
+        """
+
+    def mixed(self, levels: Tensor, background: Tensor, below_db: Tensor, gain_db: Tensor) -> Tensor:
+        """Return levels (N, frames, F) with another background, and another gain, where prediction could see these.
+
+        Parameters
+        ----------
+        background
+            Levels of windows without calls, (N, frames, F).
+        below_db
+            How far it is to lie below; infinity adds nothing; shape (N,).
+        gain_db
+            Shape (N,).
         """
 
     def inputs(self, levels: Tensor) -> Tensor:
@@ -81,6 +95,10 @@ class AudioWindowCutter:
         power = front_end.power(torch.from_numpy(cut).to(device))
         return front_end.decibel(front_end.compress(power)), torch.from_numpy(centre).to(device)
 
+    def mixed(self, levels: Tensor, background: Tensor, below_db: Tensor, gain_db: Tensor) -> Tensor:
+        """See :class:`WindowCutter`; below the mean power of the window."""
+        return augmentation.change_gain(augmentation.mix_background(levels, background, below_db), gain_db)
+
     def inputs(self, levels: Tensor) -> Tensor:
         """See :class:`WindowCutter`."""
         return self._front_end.normalise(levels)
@@ -121,6 +139,14 @@ class BackgroundWindowCutter:
         levels = torch.stack(cut) * SCALE_DB
         return levels, torch.full((len(windows),), (self.frames - 1) / 2 + more, device=levels.device)
 
+    def mixed(self, levels: Tensor, background: Tensor, below_db: Tensor, gain_db: Tensor) -> Tensor:
+        """See :class:`WindowCutter`; below the own background, and measured over both.
+
+        A gain lifts a recording's background as it lifts the rest: prediction sees none.
+        """
+        k = 10 ** (-below_db[:, None, None] / 10)
+        return SCALE_DB * with_added(levels / SCALE_DB, background / SCALE_DB, k)
+
     def inputs(self, levels: Tensor) -> Tensor:
         """See :class:`WindowCutter`."""
         return (levels / SCALE_DB).clamp(LOWEST, HIGHEST).unsqueeze(1)
@@ -139,7 +165,7 @@ def varied_inputs(
     Parameters
     ----------
     background
-        A window to mix in for each; about half of them are, and none whose centre lies in a call.
+        A window to mix in for each; about half of them are, and none that holds a part of a call.
     """
     n = len(windows)
     levels, centre = cutter.levels(windows, wider=True)
@@ -147,7 +173,7 @@ def varied_inputs(
     levels = augmentation.stretch_time(levels, centre, ratios(n, TIME, rng).to(device), cutter.frames)
     levels = augmentation.shift_pitch(levels, cutter.hz, ratios(n, PITCH, rng).to(device))
     mixed = (torch.rand(n, generator=rng) < _MIXED) & ~torch.from_numpy(background.label)
-    snr_db = torch.where(mixed, uniform(n, SNR_DB, rng), math.inf)
-    levels = augmentation.mix_background(levels, cutter.levels(background, wider=False)[0], snr_db.to(device))
-    levels = augmentation.change_gain(levels, uniform(n, GAIN_DB, rng).to(device))
+    below_db = torch.where(mixed, uniform(n, SNR_DB, rng), math.inf).to(device)
+    gain_db = uniform(n, GAIN_DB, rng).to(device)
+    levels = cutter.mixed(levels, cutter.levels(background, wider=False)[0], below_db, gain_db)
     return cutter.inputs(augmentation.mask(levels, rng))

@@ -89,8 +89,10 @@ class WindowSampler:
             How many.
         negatives
             Hard negatives: index of the stretch, start and end in seconds of the recording. Windows are centred
-            in them; labels are decided by the calls all the same.
+            in them; labels are decided by the calls all the same. Those in stretches shorter than a window are
+            left out.
         """
+        negatives = [negative for negative in negatives if self._room[negative[0]] >= 0]
         kind = np.zeros(n, dtype=np.int64)
         around = rng.permutation(n)[: round(n * AROUND_CALLS)]
         kind[around] = 1 + np.arange(len(around)) % 4  # inside, at both edges and just outside in equal parts
@@ -132,8 +134,8 @@ class WindowSampler:
     def background(self, stretch: NDArray[np.int64], rng: np.random.Generator) -> SampledWindows:
         """Return a window for each of `stretch` that holds no call, from another tape where there are several.
 
-        Places are tried a few times; where none is free of calls, the last one tried is kept, and its label says
-        whether its centre lies in a call.
+        Places are tried a few times; where none is free of calls, the last one tried is kept. Labels say which windows
+        hold a part of a call.
         """
         tapes = np.array([part.recording.tape for part in self.stretches])
         chosen = np.empty(len(stretch), dtype=np.int64)
@@ -153,4 +155,4 @@ class WindowSampler:
                 busy[here] = inside_calls(widened, centre_s[here])
             if not busy.any():
                 break
-        return SampledWindows(chosen, centre_s, self.labels(chosen, centre_s))
+        return SampledWindows(chosen, centre_s, busy)

@@ -28,7 +28,7 @@ from hum_shared.recordings import refuse_shared_tracks
 from hum_shared.stopping import StopRequest
 from hum_trainer import mining
 from hum_trainer.augmentation import mixup, soft_labels
-from hum_trainer.corpus_task import CLASSES, CorpusTask, read_corpus_task
+from hum_trainer.corpus_task import CLASSES, CorpusTask, announce, read_corpus_task
 from hum_trainer.event_loop import EventTrainer, Negative
 from hum_trainer.event_measures import EventOutcome, ScoredStretch, event_outcome
 from hum_trainer.event_summaries import EventSummaries
@@ -72,8 +72,7 @@ def run_windows(
     task = read_corpus_task(cfg, cfg_path)
     cfg, folders = task.cfg, task.folders
     refuse_shared_tracks([recording.path for recording in _unseen_recordings(task)])
-    for setting in task.from_data:
-        say(f"{setting.key}={setting.value:.10g} ({setting.unit}): {setting.reason}")
+    announce(task)
     state = usable_checkpoint(folders.checkpoint, cfg, task.settings_sha256)
     sampler = _sampler(task)
     n_examples = cfg.examples_per_epoch or max(FEWEST_EXAMPLES, EXAMPLES_PER_CALL * sampler.n_calls)
