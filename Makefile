@@ -3,6 +3,16 @@
 # every stage from benchmark-configs on work in BENCHMARK/sets/field.
 -include .env
 
+# What .env calls the benchmark's corpus is not the truth of other recordings.
+ifneq ($(strip $(PREDICT_IN)$(SET)),)
+ifeq ($(origin BENCHMARK_CORPUS),file)
+BENCHMARK_CORPUS :=
+endif
+endif
+ifneq ($(SET),$(subst /,,$(firstword $(filter-out .%,$(SET)))))
+$(error SET=$(SET): a set's name holds letters, digits, _, - and dots only)
+endif
+
 WORKSPACE ?= .
 EXECUTOR ?= local
 WORKERS ?= 1
@@ -72,11 +82,11 @@ training-configs: setup ## write the training cfgs and tasks (DATA_ROOT=, TRAIN_
 train: setup ## train the networks (WORKERS=)
 	$(call RUN,train)
 
-benchmark-configs: setup ## write prediction and evaluation cfgs and tasks (BENCHMARK_CORPUS=, PREDICT_IN=, MODEL=, VARIANT=, MAX_CONC=)
+benchmark-configs: setup ## write prediction and evaluation cfgs and tasks (BENCHMARK_CORPUS=, PREDICT_IN=, RECURSIVE=1, MODEL=, VARIANT=, SHARDS=, MAX_CONC=)
 	$(SLURM) benchmark --workspace "$$WORKSPACE" $(OF_SET) $${BENCHMARK_CORPUS:+--corpus-root "$$BENCHMARK_CORPUS"} \
 		$${MODEL:+--model "$$MODEL"} $${VARIANT:+--variant "$$VARIANT"} \
 		$${BENCHMARK_VARIANTS:+--variants-json "$$BENCHMARK_VARIANTS"} $${PREDICT_IN:+--predict-in "$$PREDICT_IN"} \
-		$${MAX_CONC:+--max-concurrent "$$MAX_CONC"} $${SITE:+--site "$$SITE"}
+		$${RECURSIVE:+--recursive} $${SHARDS:+--shards "$$SHARDS"} $${MAX_CONC:+--max-concurrent "$$MAX_CONC"} $${SITE:+--site "$$SITE"}
 
 gpu-predict: setup ## score the recordings (WORKERS=)
 	$(call RUN,predict) $(OF_SET)

@@ -89,6 +89,13 @@ def test_recursive_looks_below(tmp_path):
     assert [p.name for p in find_recordings(tmp_path, recursive=True)] == ["b.wav", "c.mp3"]
 
 
+def test_linked_folders_are_looked_into_and_hidden_ones_are_not(tmp_path):
+    _touch(tmp_path, "cards/a.wav", "cards/.Trash-1000/files/b.wav", "elsewhere/c.wav")
+    (tmp_path / "cards" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "cards" / "round").symlink_to(tmp_path / "cards")
+    assert [p.name for p in find_recordings(tmp_path / "cards", recursive=True)] == ["a.wav", "c.wav"]
+
+
 def test_a_glob_selects(tmp_path):
     _touch(tmp_path, "387_1.wav", "387_2.wav", "388_1.wav")
     found = find_recordings(tmp_path / "387_*.wav", recursive=False)

@@ -11,6 +11,7 @@ from hum_shared.config.cfg import read_cfg
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.config.prediction import PredictionCfg
 from hum_shared.errors import CfgError, InputError
+from hum_slurm.cluster import submit_stages
 from hum_slurm.context import open_context
 from hum_slurm.factories.benchmark import plan_benchmark
 from hum_slurm.factories.training import plan_training
@@ -278,6 +279,33 @@ def test_recordings_without_labels_need_no_corpus(tmp_path: Path) -> None:
     assert plan(root, corpus_root=None, predict_in=str(field), set_name="field").warnings == []
 
 
+def test_a_set_of_other_recordings_is_not_written_over_without_its_arguments(tmp_path: Path) -> None:
+    root = trained(tmp_path / "w")
+    (root / "data/field").mkdir()
+    (root / "data/field/a.wav").touch()
+    (root / "workspace.toml").write_text('benchmark_corpus = "data/bench"\n')
+    field: dict[str, Any] = {"corpus_root": None, "set_name": "field"}
+    plan(root, **field, predict_in=str(root / "data/field"), only_variants=["len400_hop050_th50"]).write()
+    with pytest.raises(InputError, match=r"sets/field: this set is of data/field, not of .*data/bench/labelled"):
+        plan(root, **field)
+    for stage in ("tune", "compare", "rf-train"):
+        with pytest.raises(InputError, match=f"{stage}: nothing to do here, hum-slurm benchmark --set field found no"):
+            submit_stages(root, [stage], "field", chain=False, dry_run=True, say=print)
+    cfgs = list((root / "BENCHMARK/sets/field/cfg").glob("*/*/predict.cfg"))
+    assert [read_cfg(path, PredictionCfg).input_file for path in cfgs] == ["data/field"]
+    plan(root, **{**field, "corpus_root": str(root / "data/bench")}).write()  # asked for by name
+    plan(root, **field).write()
+
+
+def test_instead_of_the_benchmarks_recordings_others_are_scored_with_a_warning(tmp_path: Path) -> None:
+    root = trained(tmp_path / "w")
+    (root / "data/a.wav").touch()
+    (warning,) = plan(root, corpus_root=None, predict_in=str(root / "data/a.wav")).warnings
+    assert "--set NAME keeps both apart" in warning
+    with pytest.raises(InputError, match="--recursive looks below the folder --predict-in"):
+        plan(root, recursive=True)
+
+
 def test_recordings_in_sub_folders_are_found_when_asked_for(tmp_path: Path) -> None:
     root = trained(tmp_path / "w")
     for name in ("card 1/a.wav", "card 2/b.wav"):
@@ -301,6 +329,18 @@ def test_models_and_variants_are_chosen_by_name(tmp_path: Path) -> None:
         "v1_a/len400_hop050_th50",
     ]
     assert [row["task"] for row in predict_rows(root)] == ["v1_a__len400_hop050", "v1_a__len400_hop010"]
+
+
+def test_a_chosen_variant_leaves_models_of_other_windows_out(tmp_path: Path) -> None:
+    root = trained(tmp_path / "w")
+    longer = {"seq_len": 0.8, "hop": 0.05, "threshold": 0.5}
+    with pytest.raises(InputError, match="no model has the window of len800_hop050_th50"):
+        plan(root, [V50, longer], only_variants=["len800_hop050_th50"])
+    put_model(root, "unknown")
+    planned = plan(root, [V50, longer], only_variants=["len800_hop050_th50"])
+    assert any(line.startswith("v1_a is left out: trained with 400 ms") for line in planned.warnings)
+    planned.write()
+    assert [path.name for path in (root / "BENCHMARK/cfg").iterdir()] == ["unknown"]
 
 
 def test_a_model_or_variant_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -69,6 +69,23 @@ def test_where_nothing_is_left_to_predict_the_stage_is_to_be_left_out(tmp_path: 
     assert not [line for line in said if line.startswith("predict:")]
 
 
+def test_a_chosen_variant_reads_the_track_that_all_share(tmp_path: Path) -> None:
+    root = workspace(tmp_path / HOSTILE)
+    fine = HYSTERESIS | {"hop": 0.01}
+    plan(root, HYSTERESIS, fine)
+    tasks = read_rows(root / "BENCHMARK/jobs/predict.manifest.jsonl")
+    path = str(tmp_path / "benchmark_variants.json")
+    again = plan_benchmark(
+        open_context(root), corpus_root=str(root / "data/bench"), variants_json=path,
+        only_variants=["len400_hop010_th50_hysteresis"],
+    )  # fmt: skip
+    again.write()
+    assert [row["outputs"] for row in read_rows(root / "BENCHMARK/jobs/predict.manifest.jsonl")] == [
+        row["outputs"] for row in tasks
+    ]
+    assert "scores_dir=BENCHMARK/scores/m/len400_hop050\n" in eval_text(root, "len400_hop010_th50_hysteresis")
+
+
 @pytest.mark.parametrize("recipe", ["frames", "windows"])
 def test_a_model_that_is_still_to_be_tuned_gets_a_row_and_the_path_of_the_result(tmp_path: Path, recipe: str) -> None:
     root = workspace(tmp_path / HOSTILE, recipe)

@@ -9,20 +9,21 @@ import pytest
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.training import TrainingCfg
 from hum_shared.index import write_index
-from hum_trainer import frame_task
+from hum_trainer import corpus_task, frame_task
 from hum_trainer.corpus_task import CorpusTask, announce, read_corpus_task
 from hum_trainer.indexing import index_corpus
 from hum_trainer.labelled_recordings import LabelledRecording, Stretch
 from support.corpora import make_corpus
 
-TAPES = ("387_20201207_cut.wav", "388_20210115_cut.wav", "391_20210302_cut.wav")
+TAPES = tuple(f"{animal}_20201207_cut.wav" for animal in range(380, 386))
 
 
 def task_of(folder: Path, *, clip_s: float = 8.0, silent: bool = False, recipe: str = "frames") -> CorpusTask:
+    folder.mkdir(exist_ok=True)
     corpus = folder / "it's a corpus"
     hums = make_corpus(corpus, raw=False, tapes=TAPES, clips_per_tape=1, clip_s=clip_s)
     for hum in hums:
-        if silent and hum.tape == TAPES[0]:
+        if silent and hum.tape in TAPES[2:]:
             next((corpus / "segmented").rglob(hum.file_name)).unlink()
     write_index(corpus / "corpus_index.json", index_corpus(corpus).index)
     values = {
@@ -43,15 +44,24 @@ def test_calls_that_fill_the_background_are_warned_about(
     task = task_of(tmp_path, clip_s=clip_s, recipe=recipe)
     announce(task)
     said = capsys.readouterr().err
-    assert ("warning: calls fill more than 40% of 3 of 3 recordings" in said) == warned
+    assert ("warning: calls fill more than 40% of 6 of 6 recordings" in said) == warned
     assert (f"the first is {task.recordings[0].name}: " in said) == warned
 
 
 def test_tapes_without_calls_train_every_network_but_those_that_they_judge(tmp_path: Path) -> None:
     task = task_of(tmp_path, silent=True)
     held = [{part.recording.tape for part in fold.val} for fold in task.folds]
-    assert sorted(map(len, held)) == [1, 2]
+    assert list(map(len, held)) == [3, 3]
     assert set.union(*held) == set(TAPES)
+
+
+def test_checkpoints_of_other_folds_are_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loud, quiet = task_of(tmp_path / "a"), task_of(tmp_path / "b", silent=True)
+    monkeypatch.setattr(corpus_task, "calls_per_tape", lambda recordings: {"a tape": 1})  # what used to be counted
+    before = [task_of(tmp_path / "c"), task_of(tmp_path / "d", silent=True)]
+    assert (loud.data_sha256, loud.settings_sha256) == (before[0].data_sha256, before[0].settings_sha256)
+    assert quiet.data_sha256 == before[1].data_sha256
+    assert quiet.settings_sha256 != before[1].settings_sha256
 
 
 def test_scores_of_a_block_lie_where_its_frames_do(monkeypatch: pytest.MonkeyPatch) -> None:

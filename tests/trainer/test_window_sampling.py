@@ -100,6 +100,12 @@ def test_stretches_shorter_than_a_window_are_left_out():
         WindowSampler([short], 0.2)
 
 
+def test_a_background_that_holds_a_part_of_a_call_is_called_one():
+    # A call in every half second: each window of 0.5 s holds a part of one, few centres lie in one.
+    busy = Stretch(_recording("busy.wav", 20.0, [(at / 2, at / 2 + 0.02) for at in range(40)]), 0.0, 20.0)
+    assert WindowSampler([busy], 0.5).background(np.zeros(50, dtype=np.int64), np.random.default_rng(0)).label.all()
+
+
 def test_negatives_in_stretches_shorter_than_a_window_are_left_out():
     short = Stretch(_recording("short.wav", 0.3, [(0, 0.06)]), 0.0, 0.3)
     drawn = WindowSampler([*TWO, short], 0.5).epoch(400, np.random.default_rng(0), [(2, 0.18, 0.28)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hum_shared import layout, names
@@ -20,7 +20,7 @@ class RecordingFolder:
     Parameters
     ----------
     folder
-        Searched with its sub-folders, also linked ones.
+        Searched with its sub-folders, also linked ones, but no hidden ones.
 
     Raises
     ------
@@ -33,14 +33,9 @@ class RecordingFolder:
             raise InputError(f"{folder}: no such folder; it should be the folder of the recordings")
         self.folder = folder
         self._files: dict[str, list[Path]] = defaultdict(list)
-        seen: set[str] = set()
-        for parent, below, files in os.walk(folder, followlinks=True):
-            if (real := os.path.realpath(parent)) in seen:
-                below.clear()  # a link back up, or a second one to the same folder
-                continue
-            seen.add(real)
-            for name in filter(names.is_audio, files):
-                self._files[names.recording_stem(name)].append(Path(parent, name))
+        for path in _files_below(folder):
+            if names.is_audio(path.name):
+                self._files[names.recording_stem(path.name)].append(path)
 
     def find(self, stem: str, full_name: str | None = None) -> Path:
         """Return the one recording of this name.
@@ -81,7 +76,7 @@ def find_recordings(source: Path, *, recursive: bool, remedy: str = "Check input
         when its name holds ``*`` or ``[``; so are the folders of a glob that exist. Hidden files are left out;
         links that lead nowhere are not, so that they are reported.
     recursive
-        Look into sub-folders as well.
+        Look into sub-folders as well, also linked ones, but no hidden ones, as the trash of a memory card.
     remedy
         What to say where nothing is found.
 
@@ -93,7 +88,7 @@ def find_recordings(source: Path, *, recursive: bool, remedy: str = "Check input
     if source.is_file():
         return [source]
     if source.is_dir():
-        found = source.rglob("*") if recursive else source.iterdir()
+        found = _files_below(source) if recursive else source.iterdir()
         looked_for = f"{'/'.join(names.AUDIO_SUFFIXES)} files" + (" in it and below" if recursive else " in it")
     else:
         folder = next(parent for parent in source.absolute().parents if parent.exists())
@@ -106,6 +101,18 @@ def find_recordings(source: Path, *, recursive: bool, remedy: str = "Check input
         raise InputError(f"{source}: found no {looked_for}{missing}. {remedy}")
     refuse_shared_tracks(recordings, "Rename one, or score their folders apart (two sets).")
     return recordings
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and of its sub-folders that are not hidden; linked ones count, each once."""
+    seen: set[str] = set()
+    for parent, below, files in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(parent)) in seen:
+            below.clear()  # a link back up, or a second one to the same folder
+            continue
+        seen.add(real)
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        yield from (Path(parent, name) for name in files)
 
 
 def _is_recording(path: Path) -> bool:

@@ -25,7 +25,7 @@ from hum_slurm.stages import StageName, factory_command, stage, stage_jobs
 from hum_slurm.status_report import as_json, as_text, stage_title
 from hum_slurm.submissions import Submission, read_submissions
 from hum_slurm.submit import Request, as_shell, check_array_size, refusals, requests_of, submit_all
-from hum_slurm.written import WrittenStage, no_tasks, read_stage, require_submittable, written_stages
+from hum_slurm.written import WrittenStage, is_planned, no_tasks, read_stage, require_submittable, written_stages
 
 Say = Callable[[str], object]
 
@@ -172,6 +172,8 @@ def _write_if_missing(context: Context, name: StageName, set_name: str | None, s
     if jobs.manifest(name).is_file():
         say(f"{stage_title(name, set_name)}: as written; {factory_command(name, set_name)} writes it anew")
         return
+    if is_planned(jobs, name):  # with arguments that are not known here
+        raise no_tasks(jobs, name, set_name)
     plans: dict[str, Callable[[], Plan]] = {
         "training": lambda: plan_training(context),
         "benchmark": lambda: plan_benchmark(context, set_name=set_name),

@@ -4,10 +4,57 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hum_shared.config.cfg import read_cfg
+from hum_shared.config.prediction import PredictionCfg
 from hum_shared.errors import InputError
+from hum_shared.layout import Benchmark
 from hum_shared.recordings import find_recordings
+from hum_slurm.context import Context
 
 _LABELLED = "labelled_recordings"
+
+
+def what_to_score(
+    context: Context, corpus_root: str | None, predict_in: str | None, recursive: bool
+) -> tuple[Path | None, Path]:
+    """Return the corpus with the ground truth, None where there is none, and what is scored.
+
+    Raises
+    ------
+    InputError
+        When neither a corpus nor recordings are named, or they are not there.
+    """
+    if recursive and predict_in is None:
+        raise InputError("--recursive looks below the folder --predict-in: name that, or leave it out")
+    recordings = existing_recordings(context.given(predict_in, None), recursive=recursive)
+    if corpus_root is None and recordings is not None:
+        return None, recordings
+    corpus = context.given(corpus_root, context.settings.benchmark_corpus)
+    if corpus is None:
+        raise InputError(
+            "no benchmark corpus: give --corpus-root DIR, or benchmark_corpus in workspace.toml; for recordings "
+            "without labels, --predict-in and --set NAME alone"
+        )
+    if not corpus.is_dir():
+        raise InputError(f"{corpus}: no such corpus folder; name the right one with --corpus-root")
+    return corpus, recordings or labelled_recordings(corpus)
+
+
+def refuse_other_recordings(context: Context, benchmark: Benchmark, recordings: Path) -> None:
+    """Keep a set from being planned for other recordings than it was, by a command without its arguments.
+
+    Raises
+    ------
+    InputError
+        When its cfgs name others.
+    """
+    for path in sorted(benchmark.cfg_root.glob("*/*/predict.cfg")):
+        text = read_cfg(path, PredictionCfg).input_file
+        if context.workspace.resolve(text) != recordings:
+            raise InputError(
+                f"{benchmark.root}: this set is of {text}, not of {recordings}. To write it again, name these with "
+                "--predict-in (and what else was given), or a corpus with --corpus-root."
+            )
 
 
 def labelled_recordings(corpus: Path) -> Path:
@@ -39,5 +86,6 @@ def existing_recordings(predict_in: Path | None, *, recursive: bool = False) -> 
         When there is no recording, or two would share a score track.
     """
     if predict_in is not None:
-        find_recordings(predict_in, recursive=recursive, remedy="Correct --predict-in, or add --recursive.")
+        remedy = "Correct --predict-in." if recursive else "Correct --predict-in, or add --recursive."
+        find_recordings(predict_in, recursive=recursive, remedy=remedy)
     return predict_in

@@ -99,11 +99,15 @@ def read_stage(workspace: Workspace, name: StageName, set_name: str | None = Non
     return WrittenStage(stage(name), set_name, jobs, digest, rows, arrays)
 
 
+def is_planned(jobs: Jobs, name: StageName) -> bool:
+    """Whether a stage's factory was run in this tree, whatever tasks it found."""
+    return any(jobs.manifest(one).is_file() for one in STAGE_NAMES if stage(one).factory == stage(name).factory)
+
+
 def no_tasks(jobs: Jobs, name: StageName, set_name: str | None) -> InputError:
     """Return the error that says why a stage has no manifest: its factory was not run, or found nothing to do."""
     factory = factory_command(name, set_name)
-    ours = [one for one in STAGE_NAMES if stage(one).factory == stage(name).factory]
-    if any(jobs.manifest(one).is_file() for one in ours):
+    if is_planned(jobs, name):
         return InputError(
             f"{name}: nothing to do here, {factory} found no task of it. Leave it out, or run that again."
         )

@@ -17,10 +17,10 @@ from hum_slurm.arrays import Task, plan_arrays
 from hum_slurm.context import Context, benchmark_tree, suggest_tasks, task_prefix
 from hum_slurm.factories.ground_truth import CORPUS_INDEX, plan_ground_truth_stages
 from hum_slurm.factories.runs import benchmark_runs
-from hum_slurm.factories.tuned import decoder_file, out_of_tape_folder, plan_tune, tuned_values
+from hum_slurm.factories.tuned import out_of_tape_folder, plan_tune, tuned_values
 from hum_slurm.models import KnownModel, known_models
 from hum_slurm.plan import Plan
-from hum_slurm.recordings import existing_recordings, labelled_recordings
+from hum_slurm.recordings import refuse_other_recordings, what_to_score
 from hum_slurm.stages import StageName, stage
 
 SHIPPED_VARIANTS = Path(__file__).parents[1] / "variants" / "benchmark_variants.json"
@@ -79,13 +79,19 @@ def plan_benchmark(
     """
     plan = context.start_plan()
     benchmark = benchmark_tree(context, set_name)
-    corpus, recordings = _what_to_score(context, corpus_root, predict_in, recursive)
+    corpus, recordings = what_to_score(context, corpus_root, predict_in, recursive)
+    if set_name is not None and corpus_root is None and predict_in is None:
+        refuse_other_recordings(context, benchmark, recordings)
     variants_path = context.given(variants_json, context.settings.benchmark_variants) or SHIPPED_VARIANTS
     by_tag = {variant.tag: variant for variant in read_benchmark_variants(variants_path)}
     variants = _chosen(by_tag, only_variants, f"{variants_path}: no variant")
     by_name = {model.name: model for model in known_models(context.workspace)}
     models = _chosen(by_name, only_models, f"{context.workspace.models_root}: no model")
-    cfgs = {model.name: _fitting(model, variants, variants_path, plan) for model in models}
+    cfgs = {model.name: _fitting(model, variants, variants_path, plan, chosen=bool(only_variants)) for model in models}
+    models = [model for model in models if cfgs[model.name]]
+    if not models:
+        raise InputError(f"{variants_path}: no model has the window of {', '.join(only_variants)}; choose another")
+    first = next(iter(by_tag.values()))
     input_file = context.value(recordings, plan)
     tracks: dict[str, list[Task]] = {}
     decoded: set[Path] = set()
@@ -93,8 +99,8 @@ def plan_benchmark(
         seen: set[str] = set()
         tasks: list[Task] = []
         for variant in cfgs[model.name]:
-            # Scores of frames depend on neither window nor hop: all variants share the first one's.
-            scored = cfgs[model.name][0] if model.dense else variant
+            # Scores of frames depend on neither window nor hop: all variants share the track of the file's first.
+            scored = first if model.dense else variant
             scores = benchmark.scores(model.name, scored.sequence_ms, scored.hop_ms)
             prediction = _prediction_cfg(context, plan, benchmark, model, variant, scores, input_file, recursive)
             out_of_tape = None if predict_in is not None else _out_of_tape(context, model, corpus)
@@ -126,12 +132,13 @@ def plan_benchmark(
     for model_name, tag in sorted(set(benchmark_runs(benchmark)) - planned):
         plan.warn(f"{benchmark.cfg_root / model_name / tag}: not of these models and variants; kept, and evaluated too")
     if corpus is None:
+        if set_name is None:
+            plan.warn(f"{recordings}: scored instead of the benchmark's recordings; --set NAME keeps both apart")
         _warn_of_earlier(plan, benchmark, "compare", "compare.batch")
         _warn_of_earlier(plan, benchmark, "rf-train", "rf_train.batch")
     else:
         plan_ground_truth_stages(context, plan, benchmark, corpus, recordings, decoded)
-    untuned = [model for model in models if corpus is not None or not decoder_file(context, model).is_file()]
-    tunes = plan_tune(context, plan, benchmark, untuned)
+    tunes = plan_tune(context, plan, benchmark, models)
     option = [] if set_name is None else ["--set", set_name]
     if tracks:
         suggest_tasks(plan, context, "predict", option)
@@ -153,24 +160,6 @@ def _warn_of_earlier(plan: Plan, benchmark: Benchmark, name: StageName, scripts:
         plan.warn(f"{manifest}: of an earlier benchmark; this one has no task of {name}. Remove it: {left}")
 
 
-def _what_to_score(
-    context: Context, corpus_root: str | None, predict_in: str | None, recursive: bool
-) -> tuple[Path | None, Path]:
-    """Return the corpus with the ground truth, None where there is none, and what is scored."""
-    recordings = existing_recordings(context.given(predict_in, None), recursive=recursive)
-    if corpus_root is None and recordings is not None:
-        return None, recordings
-    corpus = context.given(corpus_root, context.settings.benchmark_corpus)
-    if corpus is None:
-        raise InputError(
-            "no benchmark corpus: give --corpus-root DIR, or benchmark_corpus in workspace.toml; for recordings "
-            "without labels, --predict-in and --set NAME alone"
-        )
-    if not corpus.is_dir():
-        raise InputError(f"{corpus}: no such corpus folder; name the right one with --corpus-root")
-    return corpus, recordings or labelled_recordings(corpus)
-
-
 def _chosen(known: Mapping[str, _T], names: Sequence[str], none_called: str) -> list[_T]:
     """Return what has one of these names, in the order of `known`; all without names."""
     for name in names:
@@ -190,9 +179,11 @@ def _out_of_tape(context: Context, model: KnownModel, corpus: Path | None) -> Pa
     return out_of_tape_folder(context, model)
 
 
-def _fitting(model: KnownModel, variants: Sequence[BenchmarkVariant], path: Path, plan: Plan) -> list[BenchmarkVariant]:
+def _fitting(
+    model: KnownModel, variants: Sequence[BenchmarkVariant], path: Path, plan: Plan, *, chosen: bool
+) -> list[BenchmarkVariant]:
     """Return the variants whose window is the one the model was trained with; all when that is unknown or means
-    nothing to the model.
+    nothing to the model. None of chosen ones is a warning, none of the file's an error.
     """
     if model.dense:
         return list(variants)
@@ -205,6 +196,9 @@ def _fitting(model: KnownModel, variants: Sequence[BenchmarkVariant], path: Path
         return list(variants)
     fitting = [variant for variant in variants if variant.sequence_ms == model.sequence_ms]
     others = [variant.tag for variant in variants if variant.sequence_ms != model.sequence_ms]
+    if not fitting and chosen:
+        plan.warn(f"{model.name} is left out: trained with {model.sequence_ms} ms, unlike {', '.join(others)}")
+        return []
     if not fitting:
         raise InputError(
             f"{path}: no variant has the window of model {model.name}, {model.sequence_ms} ms; there are "
