@@ -22,13 +22,16 @@ def what_to_score(
     Raises
     ------
     InputError
-        When neither a corpus nor recordings are named, or they are not there.
+        When neither a corpus nor recordings are named, they are not there, or two would share a score track.
     """
     if recursive and predict_in is None:
         raise InputError("--recursive looks below the folder --predict-in: name that, or leave it out")
-    recordings = existing_recordings(context.given(predict_in, None), recursive=recursive)
-    if corpus_root is None and recordings is not None:
-        return None, recordings
+    recordings = context.given(predict_in, None)
+    if recordings is not None:
+        remedy = "Correct --predict-in." if recursive else "Correct --predict-in, or add --recursive."
+        find_recordings(recordings, recursive=recursive, remedy=remedy)
+        if corpus_root is None:
+            return None, recordings
     corpus = context.given(corpus_root, context.settings.benchmark_corpus)
     if corpus is None:
         raise InputError(
@@ -75,17 +78,3 @@ def labelled_recordings(corpus: Path) -> Path:
             "Name the recordings with --predict-in."
         )
     return found[0]
-
-
-def existing_recordings(predict_in: Path | None, *, recursive: bool = False) -> Path | None:
-    """Return `predict_in` (a recording, a folder or a glob), or None for None.
-
-    Raises
-    ------
-    InputError
-        When there is no recording, or two would share a score track.
-    """
-    if predict_in is not None:
-        remedy = "Correct --predict-in." if recursive else "Correct --predict-in, or add --recursive."
-        find_recordings(predict_in, recursive=recursive, remedy=remedy)
-    return predict_in
