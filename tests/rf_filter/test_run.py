@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hum_rf_filter import extraction
 from hum_rf_filter.filtering import Kept, filtered_row
 from hum_rf_filter.run import run_filter
 from hum_shared.errors import AudioError, InputError, ModelError, PartialFailure, Stopped
@@ -352,13 +353,14 @@ def test_a_missing_audio_folder_is_bad_input(case: Case) -> None:
         run_filter(cfg)
 
 
-def test_worker_processes_give_the_same_result(case: Case) -> None:
+def test_worker_processes_give_the_same_result(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     write_recording(case.workspace / "audio" / "z.wav", [HUM])
     write_table(case.run, "z.wav", [Selection(*HUM, 0, 4000)])
     run_filter(case.cfg)
     before = read_index(case.run / "postrf" / "index.json", PredictionIndex).entries
     for path in (case.run / "postrf").rglob("*.*"):
         path.unlink()
+    monkeypatch.setattr(extraction, "SELECTIONS_PER_WORKER", 2)  # there are three
     run_filter(write_rf_cfg(case.workspace, case.run, case.forest, num_workers=2))
     assert read_index(case.run / "postrf" / "index.json", PredictionIndex).entries == before
 

@@ -14,6 +14,7 @@ from hum_shared import names
 from hum_shared.errors import InputError
 
 WORKSPACE_FILE = "workspace.toml"
+CORPUS_INDEX = "corpus_index.json"
 SCORE_SUFFIX = "_predict_output.parquet"
 LOG_SUFFIX = "_predict_output.log"
 TABLE_SUFFIX = "_predict_output.log.annotation.result.txt"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.prediction import PredictionCfg
 from hum_shared.errors import InputError
-from hum_shared.layout import Benchmark
+from hum_shared.index import CorpusIndex, read_index
+from hum_shared.layout import CORPUS_INDEX, Benchmark
+from hum_shared.names import parse_recording
 from hum_shared.recordings import find_recordings
 from hum_slurm.context import Context
 
@@ -22,14 +25,16 @@ def what_to_score(
     Raises
     ------
     InputError
-        When neither a corpus nor recordings are named, they are not there, or two would share a score track.
+        When neither a corpus nor recordings are named, they are not there, two would share a score track, or the corpus
+        has no ground truth for any of them.
     """
     if recursive and predict_in is None:
         raise InputError("--recursive looks below the folder --predict-in: name that, or leave it out")
     recordings = context.given(predict_in, None)
+    found: Sequence[Path] = ()
     if recordings is not None:
         remedy = "Correct --predict-in." if recursive else "Correct --predict-in, or add --recursive."
-        find_recordings(recordings, recursive=recursive, remedy=remedy)
+        found = find_recordings(recordings, recursive=recursive, remedy=remedy)
         if corpus_root is None:
             return None, recordings
     corpus = context.given(corpus_root, context.settings.benchmark_corpus)
@@ -40,7 +45,23 @@ def what_to_score(
         )
     if not corpus.is_dir():
         raise InputError(f"{corpus}: no such corpus folder; name the right one with --corpus-root")
-    return corpus, recordings or labelled_recordings(corpus)
+    if recordings is None:
+        return corpus, labelled_recordings(corpus)
+    _require_truth(corpus / CORPUS_INDEX, recordings, found)
+    return corpus, recordings
+
+
+def _require_truth(index: Path, recordings: Path, found: Sequence[Path]) -> None:
+    """Refuse recordings of which a corpus says nothing, before hours of scoring end in a comparison that fails."""
+    if not index.is_file():
+        return
+    truth = read_index(index, CorpusIndex)
+    tapes = {known.tape for known in (*truth.entries, *(truth.meta.recordings or ()))}
+    if tapes and tapes.isdisjoint(parse_recording(path.name).tape for path in found):
+        raise InputError(
+            f"{recordings}: no recording there is of a tape in {index}, so nothing could be compared. Leave "
+            "--corpus-root out for recordings without labels, or name the corpus that has theirs."
+        )
 
 
 def refuse_other_recordings(context: Context, benchmark: Benchmark, recordings: Path) -> None:

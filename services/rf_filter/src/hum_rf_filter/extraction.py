@@ -15,6 +15,9 @@ from hum_rf_filter.recordings import recording_features
 from hum_shared.errors import HumError
 from hum_shared.selections import Selection
 
+SELECTIONS_PER_WORKER = 1000
+"""A worker process takes about as long to start as the features of this many selections take."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -49,11 +52,17 @@ def extract_all(work: Sequence[Work], settings: FeatureSettings, workers: int) -
     Parameters
     ----------
     workers
-        Processes; 0 for all CPUs this process may use.
+        Most processes; 0 for all CPUs this process may use. Fewer are started where there is little to do.
     """
-    n_jobs = max(1, min(workers or joblib.cpu_count(), len(work)))
+    n_jobs = processes_for(work, workers or joblib.cpu_count())
     pool = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
     yield from pool(joblib.delayed(_extract)(one, settings) for one in work)
+
+
+def processes_for(work: Sequence[Work], most: int) -> int:
+    """Return how many processes are worth starting, at least one and at most one for each recording."""
+    n_selections = sum(len(one.selections) for one in work)
+    return max(1, min(most, len(work), 1 + n_selections // SELECTIONS_PER_WORKER))
 
 
 def _extract(work: Work, settings: FeatureSettings) -> Extracted:

@@ -129,10 +129,12 @@ def _from_skops(content: bytes, path: Path) -> object:
         raise ModelError(f"{path}: empty file (0 bytes); copy the forest again")
     skops = _skops()
     try:
-        unknown = sorted(set(skops.get_untrusted_types(data=content)) - set(_TRUSTED))
-        if unknown:
-            raise ModelError(f"{path}: holds types that a forest does not need: {', '.join(unknown)}. Do not trust it.")
         forest = skops.loads(content, trusted=list(_TRUSTED))
+    except skops.exceptions.UntrustedTypesFoundException:
+        unknown = sorted(set(skops.get_untrusted_types(data=content)) - set(_TRUSTED))
+        raise ModelError(
+            f"{path}: holds types that a forest does not need: {', '.join(unknown)}. Do not trust it."
+        ) from None
     except (zipfile.BadZipFile, KeyError, TypeError, ValueError, AttributeError, ImportError) as error:
         raise ModelError(f"{path}: not a forest that skops can read ({error})") from None
     if isinstance(forest, Classifier):

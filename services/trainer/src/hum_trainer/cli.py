@@ -41,8 +41,9 @@ def index_corpus(
     Example: hum-trainer index-corpus data/training_corpus_v1 --strict
     """
     from hum_shared.index import update_index
+    from hum_shared.layout import CORPUS_INDEX
     from hum_trainer import renaming
-    from hum_trainer.corpus import INDEX_FILE, require_writable
+    from hum_trainer.corpus import require_writable
 
     folder = out or corpus_root
     if corpus_root.is_dir():
@@ -57,10 +58,10 @@ def index_corpus(
         raise InputError(
             f"{corpus_root}: {len(indexed.problems)} problems with labels (see above); --strict allows none"
         )
-    written = update_index(folder / INDEX_FILE, indexed.index)
+    written = update_index(folder / CORPUS_INDEX, indexed.index)
     meta = indexed.index.meta
     typer.echo(
-        f"{folder / INDEX_FILE}{'' if written else ' (unchanged)'}: {meta.n_hums} hums in "
+        f"{folder / CORPUS_INDEX}{'' if written else ' (unchanged)'}: {meta.n_hums} hums in "
         f"{meta.n_labelled_clips} labelled clips, "
         f"{meta.n_raw_recordings} raw recordings, {len(indexed.problems)} problems"
     )

@@ -43,11 +43,11 @@ def read_or_make_index(corpus_root: Path, out: Path, *, write: bool) -> CorpusIn
     """
     from hum_shared.errors import InputError
     from hum_shared.index import CorpusIndex, read_index, write_index
-    from hum_trainer.corpus import INDEX_FILE
+    from hum_shared.layout import CORPUS_INDEX
     from hum_trainer.index_lookup import not_indexed
 
     older: list[tuple[str, CorpusIndex]] = []
-    for path in (out / INDEX_FILE, corpus_root / INDEX_FILE):
+    for path in (out / CORPUS_INDEX, corpus_root / CORPUS_INDEX):
         if path.exists():
             index = read_index(path, CorpusIndex)
             new = not_indexed(corpus_root, index)
@@ -67,5 +67,5 @@ def read_or_make_index(corpus_root: Path, out: Path, *, write: bool) -> CorpusIn
         return index
     index = indexed_corpus(corpus_root, digests=write).index
     if write:
-        write_index(out / INDEX_FILE, index)
+        write_index(out / CORPUS_INDEX, index)
     return index

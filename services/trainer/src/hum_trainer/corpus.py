@@ -14,7 +14,6 @@ from hum_shared.files import sha256_file
 
 LABELLED, SEGMENTED, RAW = "labelled_recordings", "segmented", "raw_recordings"
 DATASET_PREFIX = "dataset_"
-INDEX_FILE = "corpus_index.json"
 
 Tick = Callable[[], None]
 """Called once per file that was looked at."""

@@ -12,10 +12,10 @@ from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.config.prediction import PredictionCfg
 from hum_shared.config.variants import BenchmarkVariant, read_benchmark_variants
 from hum_shared.errors import InputError
-from hum_shared.layout import Benchmark
+from hum_shared.layout import CORPUS_INDEX, Benchmark
 from hum_slurm.arrays import Task, plan_arrays
 from hum_slurm.context import Context, benchmark_tree, suggest_tasks, task_prefix
-from hum_slurm.factories.ground_truth import CORPUS_INDEX, plan_ground_truth_stages
+from hum_slurm.factories.ground_truth import plan_ground_truth_stages
 from hum_slurm.factories.runs import benchmark_runs
 from hum_slurm.factories.tuned import out_of_tape_folder, plan_tune, tuned_values
 from hum_slurm.models import KnownModel, known_models

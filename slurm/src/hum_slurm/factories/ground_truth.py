@@ -6,14 +6,12 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from hum_shared.layout import Benchmark
+from hum_shared.layout import CORPUS_INDEX, Benchmark
 from hum_shared.recordings import recordings_folder
 from hum_slurm.arrays import Task, plan_arrays
 from hum_slurm.context import Context, task_prefix
 from hum_slurm.plan import Plan
 from hum_slurm.stages import stage
-
-CORPUS_INDEX = "corpus_index.json"
 
 
 def plan_ground_truth_stages(

@@ -12,7 +12,7 @@ from hum_shared.config.cfg import nearest_key, validate
 from hum_shared.config.training import TrainingCfg
 from hum_shared.config.variants import TrainVariant, TrainVariants, read_train_variants
 from hum_shared.errors import CfgError, InputError
-from hum_shared.layout import MODEL_FILE
+from hum_shared.layout import CORPUS_INDEX, MODEL_FILE
 from hum_slurm.arrays import Task, plan_arrays
 from hum_slurm.context import Context, suggest_tasks
 from hum_slurm.plan import Plan
@@ -21,7 +21,6 @@ from hum_slurm.stages import stage
 
 SHIPPED_VARIANTS = Path(__file__).parents[1] / "variants" / "train_variants.json"
 BATCH = "train_models.sbatch"
-CORPUS_INDEX = "corpus_index.json"
 CORPUS_DEFAULTS: dict[str, dict[str, Any]] = {
     "frames": {
         "freq_compression": "mel",
