@@ -183,6 +183,16 @@ def test_a_second_signal_kills_what_does_not_listen(workspace: Workspace) -> Non
     assert "SIGTERM again: 1 tasks killed" in shown
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent ended")
+def test_a_run_that_is_killed_outright_takes_its_rows_with_it(workspace: Workspace) -> None:
+    write_manifest(workspace.benchmark().jobs, stand_in_rows("listen"))
+    command = [sys.executable, "-c", "from hum_slurm.cli import main; main()", "run", "evaluate", "--executor", "local"]
+    with subprocess.Popen([*command, "--workspace", str(workspace.root)], stdout=subprocess.DEVNULL) as started:
+        wait_for(workspace.root / "ready")
+        started.kill()
+    wait_for(workspace.root / "told")
+
+
 def test_signals_mean_what_they_did_before_once_the_run_is_over(workspace: Workspace) -> None:
     before = signal.getsignal(signal.SIGTERM)
     run(workspace, "0")

@@ -37,6 +37,17 @@ def test_a_broken_recording_is_an_error_that_names_it(tmp_path):
         read_recordings(tmp_path, [tmp_path / "übel $1.wav"], digests=False, tick=lambda: None)
 
 
+def test_all_broken_recordings_are_named_at_once(tmp_path):
+    make_corpus(tmp_path, tapes=["a.wav"], clips_per_tape=1)
+    good = tmp_path / "labelled_recordings" / "a.wav_0_10.wav"
+    for name in ("1.wav", "2.wav"):
+        (tmp_path / name).write_bytes(b"RIFF")
+    files = [tmp_path / "1.wav", good, tmp_path / "2.wav"]
+    with pytest.raises(AudioError, match=r"2 recordings cannot be read: .*/1\.wav: .*; .*/2\.wav: ") as error:
+        read_recordings(tmp_path, files, digests=False, tick=lambda: None)
+    assert good.name not in str(error.value)
+
+
 def test_a_folder_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="--out DIR"):

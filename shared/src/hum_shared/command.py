@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import importlib
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -14,6 +16,9 @@ from hum_shared.errors import HumError
 
 _INTERRUPTED = "interrupted; what was finished is kept, run the same command again to go on."
 _INTERRUPTED_CODE = 130
+PARENT_VARIABLE = "HUM_PARENT_PID"
+"""Environment variable by which a process tells those that it starts to end when it does."""
+_PR_SET_PDEATHSIG = 1  # of Linux' prctl
 _OPTION = re.compile(r"--[A-Za-z][\w-]*")
 _MACHINE_ERRNOS = {
     errno.ENOSPC,
@@ -92,7 +97,21 @@ def run_app(module: str) -> int:
 
     The import is part of the command: libraries take seconds to load, and Ctrl-C may come meanwhile.
     """
+    end_with_parent()
     return run_command(lambda: importlib.import_module(module).app(dashed_options(sys.argv[1:])))
+
+
+def end_with_parent() -> None:
+    """Have SIGTERM sent to this process when the one that started it ends, where that one asked for it (Linux only).
+
+    A run that is killed outright cannot stop its tasks: they would go on, beside those of the next run.
+    """
+    parent = os.environ.pop(PARENT_VARIABLE, "")  # what this process starts is its own affair
+    if parent != str(os.getppid()) or sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if parent != str(os.getppid()):  # it ended just before
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def say(message: str) -> None:

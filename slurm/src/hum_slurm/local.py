@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from hum_shared.command import PARENT_VARIABLE
 from hum_shared.errors import HumError, Stopped
 from hum_shared.files import write_json
 from hum_shared.layout import Jobs, Workspace
@@ -42,7 +43,8 @@ def run_rows(
     """Run rows as subprocesses in the workspace and return how each ended, in the order of ending.
 
     On SIGINT, SIGTERM, SIGHUP or SIGUSR1 the running ones are told to save their state and are waited for; the others
-    are not started. A second signal kills them. An error of the run itself (disk full, the reader of the report left)
+    are not started. A second signal kills them. Where this process is killed outright they are told to save as well
+    (:func:`~hum_shared.command.end_with_parent`). An error of the run itself (disk full, the reader of the report left)
     stops them likewise before it is raised. A row that fails does not keep the others from running.
 
     Parameters
@@ -176,7 +178,7 @@ def _noted_signals() -> Iterator[list[str]]:
 
 
 def _environment(workers: int) -> dict[str, str]:
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", PARENT_VARIABLE: str(os.getpid())}
     if workers > 1:
         threads = str(max(1, len(os.sched_getaffinity(0)) // workers))
         environment.update(dict.fromkeys(_THREAD_VARIABLES, threads))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hum_shared import names
 from hum_shared.audio import probe
-from hum_shared.errors import InputError
+from hum_shared.errors import AudioError, InputError
 from hum_shared.files import sha256_file
 
 LABELLED, SEGMENTED, RAW = "labelled_recordings", "segmented", "raw_recordings"
@@ -100,17 +100,25 @@ def read_recordings(root: Path, files: Iterable[Path], *, digests: bool, tick: T
     InputError
         When two files share their full name (which is a recording's identity).
     AudioError
-        When a file is empty, truncated or not audio.
+        When files are empty, truncated or not audio; names all of them.
     """
     found: dict[str, Recording] = {}
+    broken: list[str] = []
     for path in files:
         relative = path.relative_to(root).as_posix()
         if path.name in found:
             raise InputError(f"{root}: {found[path.name].path} and {relative} have the same name. Remove one.")
-        info = probe(path)
+        try:
+            info = probe(path)
+        except AudioError as error:
+            broken.append(str(error))
+            continue
         digest = sha256_file(path) if digests else None
         found[path.name] = Recording(relative, names.parse_recording(path.name), info.dur_s, info.sample_rate, digest)
         tick()
+    if broken:
+        count = f"{root}: {len(broken)} recordings cannot be read: " if len(broken) > 1 else ""
+        raise AudioError(count + "; ".join(broken))
     return found
 
 
