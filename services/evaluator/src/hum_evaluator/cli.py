@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from hum_evaluator import cli_results
-from hum_evaluator.compare import LAYERS, Rules, Unknown, compare
-from hum_evaluator.csv_tables import write_paired, write_rows
-from hum_evaluator.cutouts import cut
-from hum_evaluator.run import evaluate
-from hum_evaluator.summary import leakage_line, summary, tuning_summary
-from hum_evaluator.tune import tune
-from hum_shared.matching import Matching
-from hum_shared.status.task import own_status
-from hum_shared.stopping import StopRequest
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,6 +20,8 @@ app = typer.Typer(
     add_completion=False,
     help="Decode score tracks into selections, compare runs with ground truth, cut selections out.",
 )
+
+# The libraries behind the commands take a second to load: `--help` need not wait for them.
 
 ProgressFile = Annotated[Path | None, typer.Option(help="Keep the progress in this JSON file.")]
 StatusPort = Annotated[
@@ -41,6 +36,10 @@ def run_command_line(
     status_port: StatusPort = None,
 ) -> None:
     """Decode all score tracks of a run into annotation tables and an index."""
+    from hum_evaluator.run import evaluate
+    from hum_shared.status.task import own_status
+    from hum_shared.stopping import StopRequest
+
     with own_status(status_port, cfg, progress_file) as kept_in:
         done = evaluate(cfg, kept_in, StopRequest().install())
     for note in done.notes:
@@ -67,9 +66,11 @@ def compare_command_line(
     iou: Annotated[float, typer.Option(help="Intersection over union that a match needs.")] = 0.40,
     layer: Annotated[Literal["evaluation", "postrf", "both"], typer.Option(help="Which predictions.")] = "both",
     matching: Annotated[
-        Matching, typer.Option(help="As many pairs as possible, or first come first served.")
+        Literal["optimal", "greedy"], typer.Option(help="As many pairs as possible, or first come first served.")
     ] = "optimal",
-    unknown: Annotated[Unknown, typer.Option(help="Predictions where nothing was labelled.")] = "count",
+    unknown: Annotated[
+        Literal["count", "ignore", "error"], typer.Option(help="Predictions where nothing was labelled.")
+    ] = "count",
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Calls in recordings that were never scored count as missed.")
     ] = False,
@@ -77,6 +78,10 @@ def compare_command_line(
     progress_file: ProgressFile = None,
 ) -> None:
     """Compare every run below a folder with ground truth."""
+    from hum_evaluator.compare import LAYERS, Rules, compare
+    from hum_evaluator.csv_tables import write_paired, write_rows
+    from hum_evaluator.summary import leakage_line, summary
+
     rules = Rules(
         min_iou=iou,
         layers=LAYERS if layer == "both" else (layer,),
@@ -94,8 +99,7 @@ def compare_command_line(
     write_rows(per_tape_out, found.tapes, per_tape=True)
     if paired_out is not None:
         write_paired(paired_out, found.paired)
-    # Names must not be cut where the table goes to a file: only a terminal has a width.
-    Console(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False).print(summary(found.runs))
+    _print_table(summary(found.runs))
     print(f"{len(found.runs)} rows: {out}; per tape: {per_tape_out}")
     print(leakage_line(found))
 
@@ -117,15 +121,17 @@ def tune_command_line(
     progress_file: ProgressFile = None,
 ) -> None:
     """Search the decoder settings that find the calls best, and write them as decoder.json."""
+    from hum_evaluator.summary import tuning_summary
+    from hum_evaluator.tune import tune
+    from hum_shared.stopping import StopRequest
+
     done = tune(gt, scores, decoder, out, progress_file, StopRequest().install())
     for warning in done.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if done.up_to_date:
         print(f"nothing to do: {done.file} is up to date")
         return
-    Console(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False).print(
-        tuning_summary(done.content)
-    )
+    _print_table(tuning_summary(done.content))
     print(f"best: {done.content.best}; settings of all: {done.file}")
 
 
@@ -144,6 +150,9 @@ def cutouts_command_line(
     progress_file: ProgressFile = None,
 ) -> None:
     """Write every selection of a run as a WAV file of its own."""
+    from hum_evaluator.cutouts import cut
+    from hum_shared.stopping import StopRequest
+
     done = cut(run_root, stage, audio_dir, out_root, progress_file, StopRequest().install())
     if done.n_removed:
         print(f"{done.n_removed} cutouts of selections that are no more were removed: {done.folder}")
@@ -151,6 +160,13 @@ def cutouts_command_line(
         print(f"nothing to do: all {done.n_kept} cutouts are in {done.folder}")
     else:
         print(f"{done.n_new} cutouts written, {done.n_kept} were there already: {done.folder}")
+
+
+def _print_table(table: Table) -> None:
+    from rich.console import Console
+
+    # Names must not be cut where the table goes to a file: only a terminal has a width.
+    Console(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False).print(table)
 
 
 app.add_typer(cli_results.app)

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import typer
 
 from hum_shared.command import say, warn
-from hum_shared.matching import Matching
 
 app = typer.Typer()
 
@@ -37,7 +36,7 @@ def report_command_line(
     ] = None,
     iou: Annotated[float, typer.Option(help="Intersection over union that a match needs.")] = 0.40,
     matching: Annotated[
-        Matching, typer.Option(help="As many pairs as possible, or first come first served.")
+        Literal["optimal", "greedy"], typer.Option(help="As many pairs as possible, or first come first served.")
     ] = "optimal",
     gallery: Annotated[int, typer.Option(min=0, help="Misses, false alarms and hits shown per run.")] = 8,
     detail: Annotated[int, typer.Option(min=1, help="Runs shown in detail.")] = 4,
