@@ -362,6 +362,40 @@ def test_a_benchmark_tape_that_was_trained_on_is_named_and_refused_when_strict(t
         compared(tmp_path, strict=True)
 
 
+def test_the_card_of_a_model_that_was_trained_again_certifies_nothing(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    write_run(tmp_path, [], [recording(CLIP, TAPE)])
+    write_card(tmp_path, [OTHER])
+    index, card = tmp_path / "runs/m/v/evaluation/index.json", tmp_path / "TRAINING/runs/models/m/models/model.json"
+    content = json.loads(index.read_text(encoding="utf-8"))
+    index.write_text(json.dumps({**content, "meta": {**content["meta"], "models": ["a" * 64]}}), encoding="utf-8")
+    known = json.loads(card.read_text(encoding="utf-8"))
+    card.write_text(json.dumps({**known, "model_sha256": "a" * 64}), encoding="utf-8")
+    assert compared(tmp_path, strict=True).certificates["m", "evaluation"].missing == ()
+    card.write_text(json.dumps({**known, "model_sha256": "b" * 64}), encoding="utf-8")
+    found = compared(tmp_path)
+    certificate = found.certificates["m", "evaluation"]
+    assert found.warnings[0].startswith("m: trained again since it made these scores")
+    assert (certificate.sources, len(certificate.missing)) == ((), 1)
+    with pytest.raises(InputError, match="trained again"):
+        compared(tmp_path, strict=True)
+
+
+def test_a_filtered_layer_of_another_evaluation_is_warned_about(tmp_path):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    both = [prediction(1, CLIP, 1.0, 2.0), prediction(2, CLIP, 3.0, 4.0)]
+    made = {"provenance": {"code_version": "0.1.0"}}
+    for layer, entries in (("evaluation", both[:1]), ("postrf", both)):
+        write_run(tmp_path, entries, [recording(CLIP, TAPE)], layer=layer)
+        index = tmp_path / "runs/m/v" / layer / "index.json"
+        content = json.loads(index.read_text(encoding="utf-8"))
+        index.write_text(json.dumps({**content, "meta": {**content["meta"], **made}}), encoding="utf-8")
+    (warning,) = compared(tmp_path).warnings
+    assert warning.startswith("m/v: 1 of 2 postrf selections are not in its evaluation, made anew since")
+    with pytest.raises(InputError, match="not in its evaluation"):
+        compared(tmp_path, strict=True)
+
+
 def test_the_corpus_tells_digests_that_an_index_made_of_text_logs_lacks(tmp_path):
     write_truth(tmp_path, [call(1, CLIP, 1, 2)], [{**recording(CLIP, TAPE), "sha256": "a" * 64}])
     write_run(tmp_path, [], [recording(CLIP, TAPE)])

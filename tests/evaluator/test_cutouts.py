@@ -172,6 +172,19 @@ def test_trouble_with_one_recording_leaves_the_others_alone(tmp_path, trouble):
     assert list(json.loads((folder / "failures.json").read_text(encoding="utf-8"))) == [HOSTILE]
 
 
+def test_a_selection_without_sound_does_not_cost_the_others(tmp_path):
+    write_recording(tmp_path / "audio" / CLIP)
+    write_index(tmp_path / "run", [selection(CLIP, *at_s) for at_s in ((0.1, 0.2), (0.5, 0.5), (9.0, 9.5), (1.0, 1.5))])
+    with pytest.raises(PartialFailure):
+        cut(tmp_path / "run", "evaluation", tmp_path / "audio")
+    folder = tmp_path / "run/evaluation/cutouts"
+    assert [name for name in names_in(folder) if name.endswith(".wav")] == [
+        f"{CLIP.removesuffix('.wav')}_1000ms_1500ms.wav", f"{CLIP.removesuffix('.wav')}_100ms_200ms.wav"
+    ]  # fmt: skip
+    (reason,) = json.loads((folder / "failures.json").read_text(encoding="utf-8")).values()
+    assert "from 0.5 to 0.5 s (and 1 more) is empty or lies outside the recording" in str(reason)
+
+
 def test_failures_are_forgotten_once_all_is_well(tmp_path):
     audio = tmp_path / "audio"
     audio.mkdir()

@@ -146,6 +146,16 @@ def test_run_writes_the_formats_that_eval_cfg_asks_for_and_is_then_done(tmp_path
     assert (run / "evaluation/export/selections.csv").is_file()
 
 
+def test_exports_of_selections_that_are_no_more_go(tmp_path):
+    run = write_run(tmp_path, {PLAIN: [(0.5, 0.9)]}, 3.0, export="csv, raven", threshold=0.5)
+    export_folder = run / "evaluation/export"
+    (export_folder / "notes.txt").write_text("mine")
+    write_run(tmp_path, {PLAIN: [(0.5, 0.9)]}, 3.0, threshold=0.99)
+    assert [path.name for path in export_folder.iterdir()] == ["notes.txt"]
+    write_run(tmp_path, {PLAIN: [(0.5, 0.9)]}, 3.0, export="csv", threshold=0.99)
+    assert len((export_folder / "selections.csv").read_text(encoding="utf-8").splitlines()) == 1
+
+
 @pytest.mark.parametrize("text", ["", ",", "raven,mp3"])
 def test_unknown_formats_are_refused(text):
     with pytest.raises(InputError, match="known: raven, audacity, csv, parquet, json"):

@@ -43,6 +43,27 @@ def without_what_may_differ(index_file):
     return index
 
 
+def test_a_name_that_is_too_long_for_a_table_is_that_recordings_failure(tmp_path):
+    run = run_folder(tmp_path)
+    name = "ü" * 110 + ".wav"  # 220 bytes: the score track still has room for its suffix
+    for recording in (name, CLIP):
+        write_track(run / "prediction", recording, CALL)
+    with pytest.raises(PartialFailure):
+        evaluate(a_cfg(tmp_path))
+    assert table_file(run / "evaluation/annotations", CLIP).is_file()
+    failures = json.loads((run / "evaluation/failures.json").read_text(encoding="utf-8"))
+    assert list(failures) == [name]
+    assert "Give the recording a shorter one" in str(failures[name])
+
+
+def test_an_index_names_the_models_of_its_scores(tmp_path):
+    run = run_folder(tmp_path)
+    write_track(run / "prediction", CLIP, CALL)
+    evaluate(a_cfg(tmp_path))
+    (model,) = read_index(run / "evaluation/index.json", PredictionIndex).meta.models
+    assert len(model) == 64
+
+
 def test_a_selection_becomes_a_row_and_an_entry(tmp_path):
     run = run_folder(tmp_path)
     write_track(run / "prediction", CLIP, CALL)

@@ -70,6 +70,13 @@ def test_sources_are_sorted_by_recording(tmp_path):
     assert [source.recording for source in find_sources(tmp_path, tmp_path)[0]] == ["a.wav", "b.wav", "c.wav"]
 
 
+def test_hidden_files_are_nobodys_scores(tmp_path):
+    write_track(tmp_path, "a.wav", [0.25])
+    (tmp_path / f"._a{SCORE_SUFFIX}").write_bytes(b"of a Mac")
+    sources, failures = find_sources(tmp_path, tmp_path)
+    assert ([source.recording for source in sources], failures) == (["a.wav"], {})
+
+
 @pytest.mark.parametrize("exists", [True, False])
 def test_no_predictions_say_what_was_looked_for(tmp_path, exists):
     folder = tmp_path / "prediction"

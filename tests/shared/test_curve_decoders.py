@@ -93,6 +93,22 @@ def test_edges_can_be_shifted_but_not_out_of_the_recording(decoder):
 
 
 @pytest.mark.parametrize("decoder", CURVE_DECODERS)
+def test_what_a_shift_leaves_of_a_call_at_the_end_is_judged_by_its_length(decoder):
+    shifted = {"decoder": decoder, "threshold": 0.5, "onset_shift_s": -0.1, "offset_shift_s": -0.1, "step_s": 0.05}
+    windows = frames(call(300, 0, 30))  # 0.3 s, of which 0.2 s are left
+    assert len(decode(windows, DecoderSettings(**shifted, min_duration_s=0.15))) == 1
+    assert len(decode(windows, DecoderSettings(**shifted, min_duration_s=0.25))) == 0
+
+
+def test_a_score_that_only_touches_the_threshold_is_no_selection():
+    """Between two frames its level is crossed twice within a millisecond."""
+    p = np.full(60, 0.01)
+    p[10:16], p[26], p[37:43] = 0.95, 0.5001, 0.7
+    found = decode(frames(p, step_s=0.05), DecoderSettings(decoder="hysteresis"))
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize("decoder", CURVE_DECODERS)
 def test_shifted_neighbours_meet_in_the_middle(decoder):
     p = call(300, 100, 120) + call(300, 130, 150)
     wide = DecoderSettings(decoder=decoder, threshold=0.5, step_s=0.02, onset_shift_s=-0.1, offset_shift_s=0.1)
@@ -127,7 +143,7 @@ def test_classes_are_kept_apart_and_argmax_noise_does_not_count(decoder):
 @settings(max_examples=60)
 def test_selections_are_ordered_apart_and_inside_the_recording(decoder, windows, threshold):
     found = decode(windows, DecoderSettings(decoder=decoder, threshold=threshold, step_s=0.03, smoothing_s=0.02))
-    assert np.all(found.start_s < found.end_s)
+    assert np.all(np.round(found.start_s, 3) < np.round(found.end_s, 3))  # as they are reported
     assert np.all(found.start_s[1:] >= found.end_s[:-1])
     assert np.all((found.start_s >= 0) & (found.end_s <= windows.end_s[-1]))
     assert np.isfinite(found.logit_mean).all()
@@ -297,7 +313,9 @@ def test_gaps_decided_together_join_as_one_after_the_other(heights, data, share)
     height = np.array(heights, dtype=np.float64)
     valley = np.array([data.draw(st.integers(0, min(a, b))) for a, b in itertools.pairwise(heights)], dtype=np.float64)
     found = groups_across_shallow_gaps(
-        valley, lambda first: np.maximum.reduceat(height, first), lambda lower, gap: gap >= share * lower
+        valley,
+        lambda first: np.maximum.reduceat(height, first),
+        lambda one, other, gap: gap >= share * np.minimum(one, other),
     )
     assert found.tolist() == prominent_groups(valley.tolist(), height.tolist(), share)
 
@@ -317,3 +335,21 @@ def test_boxes_join_where_the_score_hardly_drops():
     settings_ = DecoderSettings(decoder="change", step_s=0.05, merge_drop=0.4)
     assert len(decode(frames(p), settings_)) == 1
     assert len(decode(frames(p), settings_.with_values(merge_drop=0.1))) == 2
+
+
+def test_a_clear_box_does_not_join_a_faint_one():
+    """Its mean score would not be that of a call any more."""
+    p = np.full(400, 0.02)
+    p[50:75], p[90:110] = 0.95, 0.12
+    for scores in (p, p[::-1].copy()):
+        found = decode(frames(scores), DecoderSettings(decoder="change"))
+        assert found.confidence.tolist() == [pytest.approx(0.95, abs=0.01)]
+
+
+def test_calls_stand_apart_over_a_wavering_background():
+    rng = np.random.default_rng(0)
+    for level in (0.02, 0.05, 0.08):
+        p = rng.normal(level, 0.02, 6000).clip(0.001, 1)
+        for start in range(100, 5900, 225):
+            p[start : start + 60] = 0.95
+        assert len(decode(frames(p), DecoderSettings(decoder="change"))) == 26

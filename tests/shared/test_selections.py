@@ -92,6 +92,7 @@ def test_text_that_would_break_a_row_is_flattened(tmp_path: Path) -> None:
         "\ufeff" + HEADER + "\r\n1\tSpectrogram 1\t1\t1.5\t2.5\t0\t4000\thum\tx\r\n\r\n",
         "Sound_type\tEnd Time (s)\tBegin Time (s)\tHIGH FREQ (HZ)\tcomments\r\nhum\t2.5\t1.5\t4000\tx",
         "begin_time_s\tEND TIME S\tHigh Freq (Hz)\tSoundType\tComments\n1.5\t2.5\t4000\thum\tx\n",
+        "\n\t\t\n" + HEADER + "\n\n1\tSpectrogram 1\t1\t1.5\t2.5\t0\t4000\thum\tx\n",
     ],
 )
 def test_reading_is_tolerant(tmp_path: Path, text: str) -> None:

@@ -164,6 +164,7 @@ class PredictionMeta(_Record):
     generated_at: str | None = None
     n_preds: int | None = None
     recordings: list[RecordingInfo] | None = None
+    models: list[str] | None = Field(None, description="SHA-256 of the model files whose scores were decoded")
     tuned_on: dict[str, Any] | None = Field(None, description="what the decoder file says that it was tuned on")
     provenance: dict[str, Any] | None = None
 
@@ -196,6 +197,8 @@ class PredictionEntry(_Record):
             str(value.get("recording") or "")
             or Path(str(value.get("pred_path", ""))).name.partition("_predict_output")[0]
         )
+        if names.is_audio(name):
+            return {**value, "tape": names.parse_recording(name).tape}
         stem, _, _ = name.partition(".wav")
         return {**value, "tape": stem + ".wav"} if stem else value
 

@@ -83,7 +83,7 @@ def read_selection_table(path: Path) -> SelectionTable:
     """Read a selection table.
 
     Column names are matched without case, blanks and punctuation (``Begin Time (s)``, ``Sound_type``); order,
-    Windows line ends and a BOM do not matter. A table with a header and no rows has no selections. Rows of
+    blank lines, Windows line ends and a BOM do not matter. A table with a header and no rows has no selections. Rows of
     Raven's second view (``Waveform``) of the same selection are read once.
 
     Raises
@@ -91,18 +91,15 @@ def read_selection_table(path: Path) -> SelectionTable:
     TableError
         When the file is empty, a needed column is missing, or a number is not one; names file and line.
     """
-    rows = list(csv.reader(io.StringIO(read_text(path)), delimiter="\t", quoting=csv.QUOTE_NONE))
-    if not rows or not any(cell.strip() for cell in rows[0]):
+    lines = enumerate(csv.reader(io.StringIO(read_text(path)), delimiter="\t", quoting=csv.QUOTE_NONE), start=1)
+    rows = [(line, cells) for line, cells in lines if any(cell.strip() for cell in cells)]
+    if not rows:
         raise TableError(f"{path}: empty; expected a header with {', '.join(_REQUIRED)}")
-    header = [_KNOWN.get("".join(c for c in cell.lower() if c.isalnum()), cell.strip()) for cell in rows[0]]
+    header = [_KNOWN.get("".join(c for c in cell.lower() if c.isalnum()), cell.strip()) for cell in rows[0][1]]
     missing = [name for name in _REQUIRED if name not in header]
     if missing:
         raise TableError(f"{path}: no column {', '.join(missing)}; found: {', '.join(header)} (tab-separated?)")
-    numbered = [
-        (line, dict(zip(header, cells, strict=False)))
-        for line, cells in enumerate(rows[1:], start=2)
-        if any(cell.strip() for cell in cells)
-    ]
+    numbered = [(line, dict(zip(header, cells, strict=False))) for line, cells in rows[1:]]
     in_spectrogram = {row.get("Selection") for _, row in numbered if not _is_waveform(row)}
     read = [(line, row) for line, row in numbered if not (_is_waveform(row) and row.get("Selection") in in_spectrogram)]
     return SelectionTable(

@@ -129,9 +129,16 @@ def compare(gt_file: Path, runs_dir: Path, rules: Rules, progress_file: Path | N
             present = [layer for layer, index_file in indexes.items() if index_file.is_file()]
             if not present:
                 found.warnings.append(f"{name}: no {' or '.join(rules.layers)} index: left out")
+            before: PredictionIndex | None = None
             for layer in rules.layers:
                 if layer in present:
                     index = read_index(indexes[layer], PredictionIndex)
+                    if before is not None and (n_others := _not_among(index, before)):
+                        found.warnings.append(
+                            f"{name}: {n_others} of {len(index.entries)} {layer} selections are not in its evaluation, "
+                            "made anew since, or whose tables were changed. Run both again to compare them"
+                        )
+                    before = index
                     keys: Row = {"model": folder.parent.name, "variant": folder.name, "layer": layer}
                     added = _add_run(found, refusals, index, keys, truth, rules)
                     scored.append(Scored(folder.parent.name, folder.name, layer, *added))
@@ -151,6 +158,14 @@ def compare(gt_file: Path, runs_dir: Path, rules: Rules, progress_file: Path | N
         if refusals:
             raise InputError(refusals[0] if len(refusals) == 1 else f"{len(refusals)} problems: {' | '.join(refusals)}")
     return found
+
+
+def _not_among(index: PredictionIndex, before: PredictionIndex) -> int:
+    """Return how many selections of an index another one does not have; 0 where they are not of these programs."""
+    if index.meta.provenance is None or before.meta.provenance is None:
+        return 0
+    known = {(one.recording, one.start_s, one.end_s) for one in before.entries}
+    return sum((one.recording, one.start_s, one.end_s) not in known for one in index.entries)
 
 
 def compare_run(
@@ -253,12 +268,12 @@ def _certify(
     found: Comparison, index: PredictionIndex, model: str, layer: str, truth: GroundTruth, workspace: Workspace
 ) -> None:
     """Add the certificate of a run to that of its model's layer, and its leaks as warnings."""
-    sources, missing = sources_of_run(index.meta, model, layer, workspace)
-    certificate = certify(truth.with_digests(index.meta.recordings), sources, missing)
+    sources, missing, replaced = sources_of_run(index.meta, model, layer, workspace)
+    certificate = certify(truth.with_digests(index.meta.recordings), sources, [*missing, *replaced])
     known = found.certificates.get((model, layer))
     found.certificates[model, layer] = certificate if known is None else known.with_more(certificate)
-    for line in certificate.lines:
-        if (warning := f"{model}: {line}") not in found.warnings:
+    for warning in (*(f"{model}: {line}" for line in certificate.lines), *replaced):
+        if warning not in found.warnings:
             found.warnings.append(warning)
     for line in learnt_in_sample(sources):
         if (note := f"{model}: {line}") not in found.notes:

@@ -164,18 +164,24 @@ def cutout_name(stem: str, entry: PredictionEntry) -> str:
 def _cut_recording(source: Path, wanted: Mapping[Path, PredictionEntry]) -> None:
     info = probe(source)
     dtype, subtype = _LOSSLESS.get(info.subtype, (None, "PCM_16"))
+    without_sound: list[PredictionEntry] = []
     for path, entry in wanted.items():
         start = round(entry.start_s * info.sample_rate)
         stop = min(round(entry.end_s * info.sample_rate), info.frames)
         if start >= stop:
-            raise AudioError(
-                f"{source}: the selection from {entry.start_s} to {entry.end_s} s lies outside the recording, "
-                f"which is {info.dur_s:.3f} s long. Is it the file that was predicted?"
-            )
+            without_sound.append(entry)
+            continue
         # Samples of a lossless format are copied as they are; others are decoded.
         samples = read_frames(source, start, stop) if dtype is None else _read_as(dtype, source, start, stop)
         with atomic_path(path) as temporary:
             write_wav(temporary, samples, info.sample_rate, subtype)
+    if without_sound:
+        first = without_sound[0]
+        count = f" (and {len(without_sound) - 1} more)" if len(without_sound) > 1 else ""
+        raise AudioError(
+            f"{source}: the selection from {first.start_s} to {first.end_s} s{count} is empty or lies outside the "
+            f"recording, which is {info.dur_s:.3f} s long; the others were cut. Is it the file that was predicted?"
+        )
 
 
 def _read_as(dtype: str, source: Path, start: int, stop: int) -> NDArray[Any]:

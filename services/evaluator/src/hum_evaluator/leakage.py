@@ -11,7 +11,7 @@ from hum_shared import names
 from hum_shared.config.decoding import DECODER_FILE
 from hum_shared.files import read_json
 from hum_shared.index import PredictionMeta, RecordingInfo
-from hum_shared.layout import Workspace
+from hum_shared.layout import Workspace, forest_card
 
 CARD_FILE = "model.json"
 
@@ -144,22 +144,55 @@ def learnt_in_sample(sources: Iterable[Seen]) -> list[str]:
     return said
 
 
-def sources_of_run(meta: PredictionMeta, model: str, layer: str, workspace: Workspace) -> tuple[list[Seen], list[str]]:
+def sources_of_run(
+    meta: PredictionMeta, model: str, layer: str, workspace: Workspace
+) -> tuple[list[Seen], list[str], list[str]]:
     """Return what stands behind a run's layer: its model, what its decoder was tuned on, after the filter also that.
+
+    Returns
+    -------
+    sources
+        What is known to have been seen.
+    missing
+        What is not known, a line each.
+    replaced
+        A line for each file that was made anew since: what it says is not of these predictions, and left out.
 
     Raises
     ------
     InputError
         When a file is there and cannot be read.
     """
-    sources, missing = sources_of_model(workspace.model_folder(model))
+    folder, replaced = workspace.model_folder(model), list[str]()
+    sources, missing = sources_of_model(folder)
+    if meta.models is not None and _is_of_another(folder / "models" / CARD_FILE, meta.models):
+        sources = [one for one in sources if one.source != "training"]
+        replaced.append(
+            f"{model}: trained again since it made these scores, so its training tapes are not known any more. "
+            "Score the recordings again"
+        )
     if meta.tuned_on is not None:  # what this run was decoded with, wherever that file lies
         sources = [one for one in sources if one.source != "tuning"] + [source_of_tuning(meta.tuned_on)]
-    forest = (meta.model_extra or {}).get("rf_model")
+    extra = meta.model_extra or {}
+    forest = extra.get("rf_model")
     if layer == "postrf" and isinstance(forest, str):
-        more_sources, more_missing = source_of_forest(workspace.resolve(forest))
-        sources, missing = [*sources, *more_sources], [*missing, *more_missing]
-    return sources, missing
+        path = workspace.resolve(forest)
+        if _is_of_another(forest_card(path), [str(extra.get("rf_model_sha256"))]):
+            replaced.append(
+                f"{path.name}: trained again since it filtered these, so the filter's training tapes are not known any "
+                "more. Filter the runs again"
+            )
+        else:
+            more_sources, more_missing = source_of_forest(path)
+            sources, missing = [*sources, *more_sources], [*missing, *more_missing]
+    return sources, missing, replaced
+
+
+def _is_of_another(card: Path, used: Sequence[str]) -> bool:
+    """Whether a card belongs to another file than those that were used; not where it does not say."""
+    content = read_json(card) if card.is_file() else None
+    digest = content.get("model_sha256") if isinstance(content, dict) else None
+    return isinstance(digest, str) and digest not in used
 
 
 def sources_of_model(model_folder: Path) -> tuple[list[Seen], list[str]]:
@@ -207,7 +240,7 @@ def source_of_forest(forest: Path) -> tuple[list[Seen], list[str]]:
     InputError
         When the card is there and cannot be read.
     """
-    path = forest.with_suffix(".card.json")
+    path = forest_card(forest)
     if not path.is_file():
         return [], [f"{forest.name}: no card, so the filter's training tapes are unknown"]
     card = read_json(path)

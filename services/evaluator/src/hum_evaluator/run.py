@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import hum_shared
-from hum_evaluator.export import are_there, write_exports
+from hum_evaluator.export import are_there, remove_all, write_exports
 from hum_evaluator.export.rows import selections_of
 from hum_evaluator.tracks import Prediction, Source, find_sources, read_prediction
 from hum_shared.config.cfg import read_cfg
@@ -36,7 +37,7 @@ from hum_shared.scores import read_score_meta
 from hum_shared.selections import Selection, write_selections
 from hum_shared.stopping import StopRequest
 
-_INDEX_VERSION = 2
+_INDEX_VERSION = 3
 """Raised when an index says something else of the same scores."""
 _PACKAGES = ("hum-shared", "hum-evaluator", "numpy", "pyarrow")
 
@@ -122,9 +123,11 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
 
         # The index says that the tables are complete; until they are, there must be none.
         index_file.unlink(missing_ok=True)
+        remove_all(tables.parent / "export")
         recordings: list[RecordingInfo] = []
         entries: list[PredictionEntry] = []
-        notes = [] if tuned is None else _tuned_on_others(tuned, cfg.decoder_file, sources)
+        models = sorted({read_score_meta(source.path).model_sha256 for source in sources if not source.is_log})
+        notes = [] if tuned is None else _tuned_on_others(tuned, cfg.decoder_file, models)
         for source in sources:
             if stop is not None:
                 stop.check("this evaluation has no index yet")
@@ -136,7 +139,16 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
                 continue
             table = table_file(tables, source.recording)
             found = decode(prediction.windows, settings)
-            write_selections(table, table_rows(prediction, found, cfg.noise_in_anno))
+            try:
+                write_selections(table, table_rows(prediction, found, cfg.noise_in_anno))
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
+                failures[source.recording] = (
+                    f"{table.name}: too long for a file name. Give the recording a shorter one."
+                )
+                progress.advance(1)
+                continue
             recordings.append(prediction.recording)
             pred_path = table.relative_to(run).as_posix()
             entries += index_entries(prediction, found, pred_path, first_uid=len(entries) + 1)
@@ -144,7 +156,7 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
             progress.advance(1)
         _remove_stale(tables, recordings)
         tuned_on = None if tuned is None else tuned.tuned_on
-        index = _index(settings, settings_sha256, recordings, entries, inputs, tuned_on)
+        index = _index(settings, settings_sha256, recordings, entries, inputs, models, tuned_on)
         write_exports(selections_of(run, "evaluation", index), cfg.exports, tables.parent / "export")
         write_index(index_file, index)
         settle_failures(failures_file, failures, len(failures) + len(recordings))
@@ -224,11 +236,10 @@ def _decoder_file(cfg: EvaluationCfg, workspace: Workspace, cfg_file: Path) -> D
     return read_decoder_file(path)
 
 
-def _tuned_on_others(decoder: DecoderFile, decoder_file: str | None, sources: Sequence[Source]) -> list[str]:
+def _tuned_on_others(decoder: DecoderFile, decoder_file: str | None, models: Sequence[str]) -> list[str]:
     """Return a note where a decoder file was tuned on scores of other models than those that are decoded."""
     tuned = set(decoder.tuned_on.get("models") or [])
-    models = {read_score_meta(source.path).model_sha256 for source in sources if not source.is_log}
-    if not tuned or models <= tuned:
+    if not tuned or tuned.issuperset(models):
         return []
     return [f"{decoder_file} was tuned on scores of another model than these. Run hum-evaluator tune again."]
 
@@ -239,6 +250,7 @@ def _index(
     recordings: Sequence[RecordingInfo],
     entries: Sequence[PredictionEntry],
     inputs: Mapping[str, str],
+    models: Sequence[str],
     tuned_on: Mapping[str, Any] | None,
 ) -> PredictionIndex:
     provenance = collect(_PACKAGES, cfg_sha256=settings_sha256, inputs=inputs)
@@ -250,6 +262,7 @@ def _index(
             "threshold": settings.threshold,
             "decoder_settings": settings.model_dump(mode="json"),
             "recordings": list(recordings),
+            "models": list(models) or None,
             "tuned_on": tuned_on,
             "provenance": provenance.model_dump(mode="json"),
         }

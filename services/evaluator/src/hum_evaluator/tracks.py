@@ -213,7 +213,9 @@ def _recording_of_log(path: Path) -> str:
 def _listed(folder: Path, suffix: str) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.name.endswith(suffix) and path.is_file())
+    # Hidden ones are not ours: macOS leaves "._…" beside what it copies.
+    found = (path for path in folder.iterdir() if path.name.endswith(suffix) and not path.name.startswith("."))
+    return sorted(path for path in found if path.is_file())
 
 
 def _described(folder: Path) -> str:

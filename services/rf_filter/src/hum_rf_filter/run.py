@@ -205,6 +205,7 @@ def _meta(
         "n_preds": n_entries,
         "n_entries": n_entries,
         "recordings": recordings,
+        "models": evaluation.models,
         "tuned_on": evaluation.tuned_on,
         "rf_model": cfg.rf_model_path,
         "rf_model_sha256": model_sha256,

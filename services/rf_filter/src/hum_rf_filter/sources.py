@@ -35,11 +35,14 @@ class Evaluation:
         (recording, start, end) → what the decoder knows of a selection: `score_max`, `confidence`.
     tuned_on
         What the decoder was tuned on, where the index says it.
+    models
+        Digests of the model files whose scores were decoded, likewise.
     """
 
     recordings: Mapping[str, RecordingInfo] | None = None
     measures: Mapping[tuple[str | None, float, float], Mapping[str, float | None]] = field(default_factory=dict)
     tuned_on: Mapping[str, Any] | None = None
+    models: Sequence[str] | None = None
 
     def info(self, stem: str) -> RecordingInfo | None:
         """Return what the index says about a recording."""
@@ -48,7 +51,8 @@ class Evaluation:
     def digest(self) -> str:
         """Return the SHA-256 of what is passed on from here."""
         known = None if self.recordings is None else [one.model_dump() for one in self.recordings.values()]
-        return sha256_json([known, [[*key, dict(found)] for key, found in self.measures.items()], self.tuned_on])
+        measures = [[*key, dict(found)] for key, found in self.measures.items()]
+        return sha256_json([known, measures, self.tuned_on, self.models])
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ def read_evaluation(path: Path) -> Evaluation:
             for entry in index.entries
         },
         index.meta.tuned_on,
+        index.meta.models,
     )
 
 

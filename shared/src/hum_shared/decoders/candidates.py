@@ -99,6 +99,12 @@ def moved(candidates: Candidates, onset_shift_s: float, offset_shift_s: float) -
     return shifted[end_s > start_s]
 
 
+def within(candidates: Candidates, first_s: float, last_s: float) -> Candidates:
+    """Return what lies between two instants of each candidate; those that lie outside are dropped."""
+    start_s, end_s = (np.clip(time_s, first_s, last_s) for time_s in (candidates.start_s, candidates.end_s))
+    return Candidates(start_s, end_s, candidates.peak, candidates.mean, candidates.rows)[end_s > start_s]
+
+
 def long_enough(candidates: Candidates, min_duration_s: float) -> Candidates:
     """Return the candidates that last at least `min_duration_s`."""
     if min_duration_s <= 0:
@@ -107,7 +113,9 @@ def long_enough(candidates: Candidates, min_duration_s: float) -> Candidates:
 
 
 def groups_across_shallow_gaps(
-    valley: Floats, value_of: Callable[[Integers], Floats], shallow: Callable[[Floats, Floats], NDArray[np.bool_]]
+    valley: Floats,
+    value_of: Callable[[Integers], Floats],
+    shallow: Callable[[Floats, Floats, Floats], NDArray[np.bool_]],
 ) -> Integers:
     """Join neighbours across shallow gaps, the shallowest gap first.
 
@@ -118,7 +126,7 @@ def groups_across_shallow_gaps(
     value_of
         Scores of groups, given the first element of each; groups are unbroken and cover all elements.
     shallow
-        Which gaps part nothing, given the lower score of the two groups beside each, and the gaps' own.
+        Which gaps part nothing, given the scores of the groups before and behind each, and the gaps' own.
 
     Returns
     -------
@@ -137,6 +145,6 @@ def groups_across_shallow_gaps(
         left, right = np.append(-np.inf, height[:-1]), np.append(height[1:], -np.inf)
         turn = is_open & (height > left) & (height >= right)
         value = value_of(first)
-        joins = turn & shallow(np.minimum(value[:-1], value[1:]), valley[gap])
+        joins = turn & shallow(value[:-1], value[1:], valley[gap])
         undecided[gap[turn]] = False
         first = first[np.append(True, ~joins)]

@@ -103,7 +103,10 @@ def boxes_of_all(parts: Sequence[Boxes], offsets_s: Sequence[float]) -> Boxes:
 
 
 def joined_boxes(found: Boxes, merge_drop: float) -> Candidates:
-    """Return boxes with those joined between which the score drops by less than `merge_drop`."""
+    """Return boxes with those joined between which the score drops by less than `merge_drop`, from either of them.
+
+    So a call does not take in what is faint beside it, which would take its mean score away.
+    """
     n = len(found.first)
     if n == 0:
         nothing = np.empty(0)
@@ -117,7 +120,9 @@ def joined_boxes(found: Boxes, merge_drop: float) -> Candidates:
     total = found.sums[found.first[1:]] - found.sums[found.stop[:-1]]
     gap = np.divide(total, gap_rows, out=np.ones(n - 1), where=gap_rows > 0)
     gap[found.apart[1:]] = -1.0  # a drop of more than 1
-    groups = groups_across_shallow_gaps(gap, mean, lambda lower, between: lower - between < merge_drop)
+    groups = groups_across_shallow_gaps(
+        gap, mean, lambda one, other, between: np.maximum(one, other) - between < merge_drop
+    )
     last = np.append(groups[1:], n) - 1
     return Candidates(
         found.start_s[groups],

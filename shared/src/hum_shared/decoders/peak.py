@@ -42,7 +42,7 @@ def peaks(curve: Curve, share: float) -> Candidates:
     def highest(first: Integers) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         return np.maximum.reduceat(height, first)
 
-    groups = groups_across_shallow_gaps(valley, highest, lambda lower, gap: gap >= share * lower)
+    groups = groups_across_shallow_gaps(valley, highest, lambda one, other, gap: gap >= share * np.minimum(one, other))
     group_height = highest(groups)
     # Each group owns the rows from the lowest one before it to the lowest one behind it.
     number = np.repeat(np.arange(len(groups)), np.diff(np.append(groups, len(tops))))

@@ -7,17 +7,19 @@ from collections.abc import Callable
 import numpy as np
 
 from hum_shared.config.decoding import DecoderSettings
-from hum_shared.decoders.candidates import Candidates, accepted, confidence, long_enough, moved
+from hum_shared.decoders.candidates import Candidates, accepted, confidence, long_enough, moved, within
 from hum_shared.decoders.curve import Curve, score_curve
 from hum_shared.decoders.windows import Floats, Integers, Selections, Windows, log_odds
 
+_DECIMALS = 3  # of the seconds that are reported
 
-def finished(candidates: Candidates, settings: DecoderSettings) -> Candidates:
-    """Return what becomes of candidates: shifted, and dropped where too short or not confident enough.
+
+def finished(candidates: Candidates, settings: DecoderSettings, first_s: float, last_s: float) -> Candidates:
+    """Return what becomes of candidates: shifted within the scored time, dropped where too short or not sure enough.
 
     Acceptance comes last, so that a selection does not change its edges with the threshold.
     """
-    found = moved(candidates, settings.onset_shift_s, settings.offset_shift_s)
+    found = within(moved(candidates, settings.onset_shift_s, settings.offset_shift_s), first_s, last_s)
     return accepted(long_enough(found, settings.min_duration_s), settings)
 
 
@@ -34,18 +36,17 @@ def selections_of(
         for index in range(windows.probs.shape[1]):
             if index != windows.noise:
                 curve = score_curve(windows, index, settings.temperature, settings.smoothing_s)
-                parts.append((index, finished(find(curve, settings), settings)))
+                scored_s = float(windows.start_s[0]), float(windows.end_s[-1])
+                parts.append((index, finished(find(curve, settings), settings, *scored_s)))
     start_s = np.concatenate([np.empty(0), *(part.start_s for _, part in parts)])
     end_s = np.concatenate([np.empty(0), *(part.end_s for _, part in parts)])
     label = np.concatenate([np.empty(0, dtype=np.int64), *(np.full(len(part), index) for index, part in parts)])
     sure = np.concatenate([np.empty(0), *(confidence(part, settings) for _, part in parts)])
-    if len(start_s):  # a shift must not leave the scored time
-        start_s, end_s = (np.clip(time_s, windows.start_s[0], windows.end_s[-1]) for time_s in (start_s, end_s))
     order = np.lexsort((end_s, start_s))
     start_s, end_s, label, sure = start_s[order], end_s[order], label[order], sure[order]
     if len(parts) > 1 and len(start_s):
         start_s = np.maximum(start_s, np.append(-np.inf, np.maximum.accumulate(end_s)[:-1]))
-    kept = end_s > start_s
+    kept = np.round(end_s, _DECIMALS) > np.round(start_s, _DECIMALS)
     start_s, end_s, label, sure = start_s[kept], end_s[kept], label[kept].astype(np.int64), sure[kept]
     highest = _highest(windows, start_s, end_s, label)
     logits = windows.mean_logits(start_s, end_s)

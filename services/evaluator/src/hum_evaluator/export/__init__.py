@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -66,6 +67,15 @@ def parse_formats(text: str) -> tuple[str, ...]:
         what = f"no format {', '.join(unknown)}" if unknown else "no format given"
         raise InputError(f"--format {text}: {what}; known: {', '.join(EXPORT_FORMATS)}")
     return known
+
+
+def remove_all(folder: Path) -> None:
+    """Remove the exports of a layer: they are of selections that are no more."""
+    for place in map(folder.joinpath, _PLACES.values()):
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
 
 
 def are_there(formats: Sequence[str], folder: Path) -> bool:
