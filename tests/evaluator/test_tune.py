@@ -11,8 +11,15 @@ from hum_evaluator.tracks import Prediction, find_sources, read_prediction
 from hum_evaluator.truth import read_truth
 from hum_evaluator.tune import f1_of, tune
 from hum_evaluator.tune_data import Material, best_temperature, collect_material
-from hum_evaluator.tune_search import _f1_of_cuts, _neighbourhood, _objective, _plateau, tune_decoder
-from hum_evaluator.tune_trials import BIN, IOUS, LARGEST, N_BINS, Trial, _shifts, grid, trials
+from hum_evaluator.tune_search import (
+    _f1_of_cuts,
+    _neighbourhood,
+    _objective,
+    _plateau,
+    tune_decoder,
+    tune_union,
+)
+from hum_evaluator.tune_trials import BIN, IOUS, LARGEST, N_BINS, Met, Trial, _fold_errors, _shared, grid, trials
 from hum_shared.config.cfg import write_cfg
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.decoders import DecoderSettings, Windows, decode
@@ -70,11 +77,11 @@ def write_scene(root, tapes=TAPES, **options):
     return index
 
 
-def material_of(root, tapes=TAPES, **options):
+def material_of(root, tapes=TAPES, lags_s=None, **options):
     index = write_scene(root, tapes, **options)
     predictions = []
     for number, tape in enumerate(tapes):
-        p, _ = scene(number, **options)
+        p, _ = scene(number, **options, **({} if lags_s is None else {"onset_lag_s": lags_s[number]}))
         start_s = np.arange(len(p)) * STEP_S
         windows = Windows(start_s, start_s + STEP_S, np.column_stack((1 - p, p)), 0, start_s + STEP_S / 2)
         info = RecordingInfo(name=tape, tape=tape, offset_s=0, dur_s=len(p) * STEP_S)
@@ -156,13 +163,32 @@ def test_edges_are_shifted_by_what_all_tapes_share(late_s, ends_late_s, expected
     late = np.column_stack((np.take(late_s, fold), np.take(ends_late_s, fold)))
     found = Candidates(*(calls + late).T, np.ones(30), np.ones(30), np.ones(30))
     material = Material((), (), 1, np.zeros(1), calls, fold, np.zeros(1, dtype=np.int64), 3)
-    np.testing.assert_allclose(_shifts(material, found), expected, atol=1e-9)
+    np.testing.assert_allclose(_shared(_fold_errors(material, found)[1]), expected, atol=1e-9)
+
+
+def test_a_tape_left_out_is_judged_with_the_shifts_of_the_others(tmp_path):
+    """Two tapes are late alike, the third is not: all share nothing, but the two share what misplaces the third."""
+    material = material_of(tmp_path, lags_s=(0.2, 0.2, 0.0))
+    found = tune_decoder("hysteresis", material, 1.0)
+    assert found.settings.onset_shift_s == 0
+    assert found.left_out[-1] < found.plateau.f1[-1] - 0.1
+    alike = tune_decoder("hysteresis", material_of(tmp_path, lags_s=(0.2, 0.2, 0.2)), 1.0)
+    assert alike.settings.onset_shift_s == pytest.approx(-0.2, abs=0.03)
+    assert alike.left_out[-1] > alike.plateau.f1[-1] - 0.05
+
+
+def test_what_was_left_out_of_nothing_says_nothing(tmp_path):
+    material = material_of(tmp_path, tapes=TAPES[:2])
+    of_one = replace(material, calls=material.calls[material.call_fold == 0], call_fold=np.zeros(
+        np.count_nonzero(material.call_fold == 0), dtype=np.int64))  # fmt: skip
+    assert tune_decoder("hysteresis", of_one, 1.0).left_out is None
+    assert tune_union(of_one).left_out is None
 
 
 def test_without_any_match_edges_are_not_shifted():
     material = Material((), (), 1, np.zeros(1), as_intervals([(1, 2)]), np.zeros(1, int), np.zeros(1, int), 1)
     none = Candidates(*np.empty((5, 0)))
-    assert _shifts(material, none) == (0.0, 0.0)
+    assert _shared(_fold_errors(material, none)[1]) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("decoder", ["hysteresis", "peak", "change"])
@@ -302,7 +328,7 @@ def test_a_track_that_was_scored_in_part_says_so_and_counts_its_hours(tmp_path):
     done = tune(index, tmp_path / "scores", "hysteresis")
     assert done.content.tuned_on["hours"] == 0.01
     assert done.content.tuned_on["step_s"] == STEP_S
-    assert done.warnings == ("tuned on one tape: no other one was left out to check what was found",)
+    assert done.warnings == ("tuned on one tape with calls: no other one was left out to check what was found",)
 
 
 def test_scores_of_another_corpus_are_bad_input(tmp_path):
@@ -413,7 +439,8 @@ def plateau_of(*candidates, calls_from):
     np.add.at(met, (slice(None), 0, calls), 1)
     for odds, n in candidates:
         predicted[0, round((odds + LARGEST) / BIN)] += n
-    trial, true, folds = Trial({}, (0.0, 0.0), predicted, met), np.array([100]), np.array([True])
+    counts = Met(predicted, met)
+    trial, true, folds = Trial({}, (0.0, 0.0), counts, counts), np.array([100]), np.array([True])
     return _plateau(trial, true, folds), _objective(trial, true, folds)
 
 
@@ -441,4 +468,5 @@ def test_without_a_false_alarm_the_objective_is_no_lower_and_the_cut_no_higher(c
 def test_where_no_call_is_found_the_cut_is_the_plain_one():
     predicted, met = np.zeros((1, N_BINS), dtype=np.int64), np.zeros((len(IOUS), 1, N_BINS), dtype=np.int64)
     predicted[0, round((5 + LARGEST) / BIN)] = 3
-    assert _plateau(Trial({}, (0.0, 0.0), predicted, met), np.array([0]), np.array([True])).cut == pytest.approx(0)
+    trial = Trial({}, (0.0, 0.0), Met(predicted, met), Met(predicted, met))
+    assert _plateau(trial, np.array([0]), np.array([True])).cut == pytest.approx(0)

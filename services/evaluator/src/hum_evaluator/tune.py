@@ -124,8 +124,8 @@ def tune(
             progress.advance(1, f"{name}: mean F1 {np.mean(found[name].plateau.f1):.3f}")
         if not any(np.any(one.plateau.f1) for one in found.values()):
             warnings.append("no setting finds a single call: these scores do not tell calls from the rest")
-        if material.n_folds == 1:
-            warnings.append("tuned on one tape: no other one was left out to check what was found")
+        if len(np.unique(material.call_fold)) == 1:
+            warnings.append("tuned on one tape with calls: no other one was left out to check what was found")
         models = sorted({read_score_meta(source.path).model_sha256 for source in sources if not source.is_log})
         content = DecoderFile(
             best=_best(found),
@@ -150,7 +150,7 @@ def f1_of(settings: DecoderSettings, material: Material) -> tuple[float, ...]:
 
 
 def _best(found: Mapping[DecoderName, Tuned]) -> DecoderName:
-    """Return the decoder with the highest mean F1 on tapes left out (or on all, with one tape)."""
+    """Return the decoder with the highest mean F1 on tapes left out (or on all, where one tape holds the calls)."""
     value = {name: float(np.mean(one.left_out or one.plateau.f1)) for name, one in found.items()}
     return next(name for name in ALL if name in value and value[name] >= max(value.values()) - _EQUAL)
 

@@ -60,7 +60,8 @@ class Tuned:
     plateau
         What they reach on the material.
     left_out
-        F1 at each of `IOUS` where every tape was decoded with what the other tapes chose; None with one tape.
+        F1 at each of `IOUS` where every tape was decoded with what the other tapes chose: setting, cut and shifts.
+        (What is tried, and the temperature, come from all tapes.) None where fewer than two tapes hold calls.
     n_settings
         How many were tried.
     table
@@ -111,9 +112,7 @@ def tune_decoder(decoder: DecoderName, material: Material, temperature: float) -
             "confidence_shift": round(plateau.cut, 4),
         }
     )
-    left_out = None
-    if material.n_folds > 1:
-        left_out = _left_out(tried, plainness, true)
+    left_out = _left_out(tried, plainness, true) if np.count_nonzero(true) > 1 else None
     table = tuple(
         {**one.values, "objective": round(float(value), 6)} for one, value in zip(tried, objectives, strict=True)
     )
@@ -150,7 +149,7 @@ def tune_union(material: Material) -> Tuned:
     odds = float(np.log(thresholds[best] / (1 - thresholds[best])))
     plateau = Plateau(odds, odds, odds, tuple(map(float, f1[best])))
     left_out = None
-    if material.n_folds > 1:
+    if np.count_nonzero(true) > 1:
         picks = [(fold, chosen(np.arange(material.n_folds) != fold)[0]) for fold in range(material.n_folds)]
         folds, rows = (np.array(part) for part in zip(*picks, strict=True))
         left_out = tuple(map(float, _f1(met[rows, :, folds].sum(axis=0), predicted[rows, folds].sum(), true.sum())))
@@ -186,21 +185,21 @@ def _choose(tried: Sequence[Trial], plainness: Floats, true: Counts, folds: NDAr
 
 def _objective(trial: Trial, true: Counts, folds: NDArray[np.bool_]) -> float:
     """Return the expected F1 at the cut that would be taken."""
-    expected, row = _cut(_f1_of_cuts(trial, true, folds), trial.predicted[folds].sum(axis=0))[:2]
+    expected, row = _cut(_f1_of_cuts(trial, true, folds), trial.counts.predicted[folds].sum(axis=0))[:2]
     return float(expected[row])
 
 
 def _f1_of_cuts(trial: Trial, true: Counts, folds: NDArray[np.bool_]) -> Floats:
     """Return F1 by IoU and cut: candidates of that bin's evidence or more count; shape (IoUs, bins)."""
-    predicted = trial.predicted[folds].sum(axis=0)[::-1].cumsum()[::-1]
-    met = trial.met[:, folds].sum(axis=1)[:, ::-1].cumsum(axis=1)[:, ::-1]
+    predicted = trial.counts.predicted[folds].sum(axis=0)[::-1].cumsum()[::-1]
+    met = trial.counts.met[:, folds].sum(axis=1)[:, ::-1].cumsum(axis=1)[:, ::-1]
     return _f1(met, predicted, true[folds].sum())
 
 
 def _plateau(trial: Trial, true: Counts, folds: NDArray[np.bool_]) -> Plateau:
     """Return the flat stretch of cuts around the best one, and the cut within it."""
     f1 = _f1_of_cuts(trial, true, folds)
-    _, row, low, high = _cut(f1, trial.predicted[folds].sum(axis=0))
+    _, row, low, high = _cut(f1, trial.counts.predicted[folds].sum(axis=0))
     cut, lowest, highest = (number * BIN - LARGEST for number in (row, low, high))
     return Plateau(cut, lowest, highest, tuple(map(float, f1[:, row])))
 
@@ -243,8 +242,8 @@ def _left_out(tried: Sequence[Trial], plainness: Floats, true: Counts) -> tuple[
         others = np.arange(len(true)) != fold
         row, _ = _choose(tried, plainness, true, others)
         cut = round((_plateau(tried[row], true, others).cut + LARGEST) / BIN)
-        met += tried[row].met[:, fold, cut:].sum(axis=1)
-        predicted += int(tried[row].predicted[fold, cut:].sum())
+        met += tried[row].apart.met[:, fold, cut:].sum(axis=1)
+        predicted += int(tried[row].apart.predicted[fold, cut:].sum())
     return tuple(map(float, _f1(met, predicted, true.sum())))
 
 

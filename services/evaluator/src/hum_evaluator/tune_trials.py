@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -34,16 +33,36 @@ _TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One setting: how many candidates of each evidence there are, and how many of them meet a call.
+class Met:
+    """How many candidates of each evidence there are, and how many of them meet a call.
 
     `predicted` has shape (folds, bins), `met` (IoUs, folds, bins).
     """
 
-    values: Mapping[str, float | str]
-    shifts: tuple[float, float]
     predicted: Counts
     met: Counts
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One setting, and how its candidates meet the calls.
+
+    Attributes
+    ----------
+    values
+        Of the grid.
+    shifts
+        What all folds share of the errors of starts and ends, s.
+    counts
+        With these shifts.
+    apart
+        Every fold with what the other ones share.
+    """
+
+    values: Mapping[str, float | str]
+    shifts: tuple[float, float]
+    counts: Met
+    apart: Met
 
 
 def grid(decoder: DecoderName, material: Material) -> dict[str, tuple[float | str, ...]]:
@@ -114,10 +133,28 @@ def _endings(
     decoder: DecoderName,
 ) -> Iterator[Trial]:
     """Yield the trials that differ in the shortest duration and in what evidence is made of."""
-    shifts = _shifts(material, found)
-    shifted = moved(found, *shifts)
+    folds, errors_s = _fold_errors(material, found)
+    shifts = _shared(errors_s)
+    counts = _counts(moved(found, *shifts), material.calls, axes, material, decoder)
+    apart = counts
+    fold = material.fold_at(found.start_s)
+    for one in range(material.n_folds):
+        others = _shared(errors_s[folds != one])
+        if others != shifts:
+            calls = material.calls[material.call_fold == one]
+            own = _counts(moved(found[fold == one], *others), calls, axes, material, decoder)
+            apart = {ending: _with_fold(known, own[ending], one) for ending, known in apart.items()}
+    for (shortest_s, source), met in counts.items():
+        values = {**fixed, "min_duration_s": shortest_s, "confidence_from": source}
+        yield Trial(values, shifts, met, apart[shortest_s, source])
+
+
+def _counts(
+    shifted: Candidates, calls: Intervals, axes: Axes, material: Material, decoder: DecoderName
+) -> dict[tuple[float | str, float | str], Met]:
+    """Return how candidates meet calls, by shortest duration and by what evidence is made of."""
     spans = np.column_stack((shifted.start_s, shifted.end_s))
-    i, j, iou = iou_pairs(material.calls, spans)
+    i, j, iou = iou_pairs(calls, spans)
     fold = material.fold_at(shifted.start_s)
     duration_s = shifted.end_s - shifted.start_s
     bins = {
@@ -126,36 +163,53 @@ def _endings(
         )
         for source in axes["confidence_from"]
     }
-    for shortest_s, source in itertools.product(axes["min_duration_s"], axes["confidence_from"]):
+    found = {}
+    for shortest_s in axes["min_duration_s"]:
         kept = duration_s >= float(shortest_s) - _TOLERANCE
         allowed = kept[j]
-        hits = _hits(len(material.calls), len(spans), i[allowed], j[allowed], iou[allowed])
-        cell = fold * N_BINS + bins[source]
-        size = material.n_folds * N_BINS
-        predicted = np.bincount(cell[kept], minlength=size).reshape(material.n_folds, N_BINS)
-        met = np.stack([np.bincount(cell[hit], minlength=size).reshape(material.n_folds, N_BINS) for hit in hits])
-        values = {**fixed, "min_duration_s": shortest_s, "confidence_from": source}
-        yield Trial(values, shifts, predicted, met)
+        hits = _hits(len(calls), len(spans), i[allowed], j[allowed], iou[allowed])
+        for source in axes["confidence_from"]:
+            cell = fold * N_BINS + bins[source]
+            size = material.n_folds * N_BINS
+            predicted = np.bincount(cell[kept], minlength=size).reshape(material.n_folds, N_BINS)
+            met = np.stack([np.bincount(cell[hit], minlength=size).reshape(material.n_folds, N_BINS) for hit in hits])
+            found[shortest_s, source] = Met(predicted, met)
+    return found
 
 
-def _shifts(material: Material, found: Candidates) -> tuple[float, float]:
-    """Return what to add to starts and ends: that part of the signed errors which all folds share.
+def _with_fold(all_folds: Met, own: Met, fold: int) -> Met:
+    """Return counts with those of one fold taken from others."""
+    predicted, met = all_folds.predicted.copy(), all_folds.met.copy()
+    predicted[fold], met[:, fold] = own.predicted[fold], own.met[:, fold]
+    return Met(predicted, met)
 
-    A fold's error is the median over pairs with an IoU of at least 0.3. What one tape needs and another does not is no
-    property of the network: of errors of one sign the smallest is taken, of errors of both signs none.
+
+def _fold_errors(material: Material, found: Candidates) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the folds in which calls are found, and the signed errors of starts and ends in each, s; shape (n, 2).
+
+    A fold's error is the median over pairs with an IoU of at least 0.3.
     """
     calls, spans = material.calls, np.column_stack((found.start_s, found.end_s))
     i, j, iou = iou_pairs(calls, spans)
     near = iou >= IOUS[0]
     i, j = best_pairs(len(calls), len(spans), i[near], j[near], iou[near])
     errors, fold = calls[i] - spans[j], material.call_fold[i]
-    medians = np.array([np.median(errors[fold == one], axis=0) for one in np.unique(fold)]).reshape(-1, 2)
-    if len(medians) == 0:
+    folds = np.unique(fold)
+    return folds, np.array([np.median(errors[fold == one], axis=0) for one in folds]).reshape(-1, 2)
+
+
+def _shared(errors_s: NDArray[np.float64]) -> tuple[float, float]:
+    """Return what to add to starts and ends: that part of the folds' errors which all of them share.
+
+    What one tape needs and another does not is no property of the network: of errors of one sign the smallest is
+    taken, of errors of both signs none.
+    """
+    if len(errors_s) == 0:
         return 0.0, 0.0
     onset, offset = np.where(
-        np.all(medians > 0, axis=0),
-        medians.min(axis=0),
-        np.where(np.all(medians < 0, axis=0), medians.max(axis=0), 0.0),
+        np.all(errors_s > 0, axis=0),
+        errors_s.min(axis=0),
+        np.where(np.all(errors_s < 0, axis=0), errors_s.max(axis=0), 0.0),
     )
     return round(float(onset), 6), round(float(offset), 6)
 
