@@ -173,7 +173,7 @@ def test_a_tape_left_out_is_judged_with_the_shifts_of_the_others(tmp_path):
     assert found.settings.onset_shift_s == 0
     assert found.left_out[-1] < found.plateau.f1[-1] - 0.1
     alike = tune_decoder("hysteresis", material_of(tmp_path, lags_s=(0.2, 0.2, 0.2)), 1.0)
-    assert alike.settings.onset_shift_s == pytest.approx(-0.2, abs=0.03)
+    assert alike.settings.onset_shift_s == pytest.approx(-0.2, abs=0.06)
     assert alike.left_out[-1] > alike.plateau.f1[-1] - 0.05
 
 

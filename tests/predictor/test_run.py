@@ -256,6 +256,36 @@ def test_broken_recordings_are_named_and_the_rest_is_scored(tmp_path):
     assert not list((tmp_path / "out").glob(".*"))
 
 
+def test_odd_recordings_do_not_keep_the_others_from_being_scored(tmp_path, monkeypatch):
+    cfg = _workspace(tmp_path, name="a.wav")
+    audio = tmp_path / "audio"
+    whole = (audio / "a.wav").read_bytes()
+    long = "x" * 236 + ".wav"
+    for name in (b"b.wav_10_5.wav", b"b\xff.wav", b"gone.wav", b"grows.wav", long.encode(), b"z.wav"):
+        (audio / os.fsdecode(name)).write_bytes(whole)
+    digest = run.sha256_file
+
+    def meanwhile(path):
+        if path.name == "gone.wav":
+            path.unlink()
+        if path.name == "grows.wav":
+            soundfile.write(path, np.zeros(200_000), 48000)
+        return digest(path)
+
+    monkeypatch.setattr(run, "sha256_file", meanwhile)
+    with pytest.raises(PartialFailure, match="5 of 7"):
+        run_prediction(cfg)
+    failures = json.loads((tmp_path / "out" / "failures.json").read_text(encoding="utf-8"))
+    reasons = {
+        "b.wav_10_5.wav": "not after its start", "b\N{REPLACEMENT CHARACTER}.wav": "not UTF-8 text",
+        "gone.wav": "Check that it is there", "grows.wav": "longer or shorter since the run began",
+        long: "too long a name",
+    }  # fmt: skip
+    assert failures.keys() == reasons.keys()
+    assert all(reason in failures[name] for name, reason in reasons.items())
+    assert sorted(path.name[0] for path in (tmp_path / "out").glob("*.parquet")) == ["a", "z"]
+
+
 def test_a_recording_beyond_all_measure_fails_instead_of_scoring_nan(tmp_path):
     cfg = _workspace(tmp_path)
     samples = np.random.default_rng(0).uniform(-1e25, 1e25, 48000).astype("f4")
@@ -354,7 +384,10 @@ def test_a_missing_input_is_refused(tmp_path):
 
 
 def test_latent_features_and_pictures_and_logs_are_written_where_asked(tmp_path):
-    cfg = _workspace(tmp_path, latent_extract="true", visualize="true", legacy_log="true", log_dir=tmp_path / "logs")
+    cfg = _workspace(
+        tmp_path, name=r"x$_$ü \frac$.wav", latent_extract="true", visualize="true", legacy_log="true",
+        log_dir=tmp_path / "logs",
+    )  # fmt: skip
     run_prediction(cfg)
     import pyarrow.parquet as pq
 

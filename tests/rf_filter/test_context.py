@@ -125,6 +125,10 @@ def test_the_level_is_that_of_the_band() -> None:
 def test_a_recorders_offset_is_no_level() -> None:
     sound = tone(0, 4, 500, 0.01) + tone(1, 2, 500, 0.09)
     assert level(sound + 0.5, 1, 2) == pytest.approx(level(sound, 1, 2), abs=0.1)
+    for end in (3.99, 4.0):  # also where the last frame is cut off
+        near = sound[: round(end * RATE)]
+        assert level(near + 0.1, 3.5, end) == pytest.approx(level(near, 3.5, end), abs=0.3)
+        assert level(near + 0.1, 3.2, end - 0.1) == pytest.approx(level(near, 3.2, end - 0.1), abs=0.3)
 
 
 def test_silence_has_no_level_but_a_number() -> None:

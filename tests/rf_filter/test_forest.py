@@ -34,7 +34,7 @@ def test_the_golden_probabilities_are_reproduced_by_the_legacy_forest() -> None:
         np.testing.assert_allclose(forest.probabilities(shuffled), table["rf_prob"], atol=1e-6)
 
 
-@pytest.mark.parametrize("kinds", [(0, 1), ("noise", "target"), ("target", "Vogel"), (False, True)])
+@pytest.mark.parametrize("kinds", [(0, 1), (0.0, 1.0), ("noise", "target"), ("target", "Vogel"), (False, True)])
 def test_the_probability_is_that_of_the_target_whatever_the_classes_are_called(kinds: tuple[object, object]) -> None:
     target = next(kind for kind in kinds if kind in ("target", 1, True))
     other = next(kind for kind in kinds if kind != target)

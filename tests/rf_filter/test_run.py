@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from hum_rf_filter import extraction
 from hum_rf_filter.filtering import Kept, filtered_row
 from hum_rf_filter.run import run_filter
+from hum_shared.audio import probe
 from hum_shared.errors import AudioError, InputError, ModelError, PartialFailure, Stopped
 from hum_shared.files import read_json, sha256_file
 from hum_shared.index import PredictionEntry, PredictionIndex, PredictionMeta, RecordingInfo, read_index, write_index
@@ -272,6 +274,18 @@ def test_a_recording_that_failed_was_not_looked_at(case: Case) -> None:
     with pytest.raises(PartialFailure):
         run_filter(case.cfg)
     assert [one["name"] for one in case.index["meta"]["recordings"]] == [CLIP]
+
+
+def test_a_recording_that_was_replaced_by_one_of_the_same_length_is_filtered_anew(case: Case) -> None:
+    audio, index = case.workspace / "audio" / CLIP, case.run / "evaluation" / "index.json"
+    known = RecordingInfo(name=CLIP, tape=TAPE, offset_s=100.5, dur_s=probe(audio).dur_s, sha256=sha256_file(audio))
+    write_index(index, PredictionIndex(meta=PredictionMeta(recordings=[known]), entries=[]))
+    run_filter(case.cfg)
+    audio.touch()
+    assert run_filter(case.cfg).up_to_date  # newer, but the same
+    write_recording(audio, [NOISE])
+    os.utime(index, ns=(0, audio.stat().st_mtime_ns - 1))
+    assert not run_filter(case.cfg).up_to_date
 
 
 def test_where_every_recording_fails_nothing_is_changed(case: Case) -> None:

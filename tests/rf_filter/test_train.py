@@ -160,3 +160,10 @@ def test_missing_logits_are_learned_from_as_the_median(tmp_path: Path) -> None:
 def test_forests_are_only_written_as_skops(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"end in \.skops"):
         train_on_features(tmp_path / "f.csv", tmp_path / "a.pkl", SMALL, FEATURES)
+
+
+def test_a_ratio_that_leaves_no_noise_to_learn_from_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    write_features(tmp_path / "f.csv", rows(3))
+    with pytest.raises(InputError, match=r"no noise is left to learn from.*Give a larger --neg-per-pos"):
+        train_on_features(tmp_path / "f.csv", tmp_path / "a.skops", TrainingSettings(0.0, trees=20), FEATURES)
+    assert not (tmp_path / "a.skops").exists()

@@ -1,3 +1,4 @@
+import math
 import os
 import struct
 from pathlib import Path
@@ -107,6 +108,21 @@ def test_blocks_joined_equal_the_whole(
     assert whole.size == audio.resampled_length(frames, rate, target_rate or rate)
 
 
+@pytest.mark.parametrize("rates", [(48000, 44100), (96000, 22050), (24000, 11025), (384000, 44100)])
+def test_the_length_is_the_one_foretold_also_where_it_is_a_tie(tmp_path: Path, rates: tuple[int, int]) -> None:
+    """Half a sample: soxr rounds some of these down."""
+    rate, target_rate = rates
+    step = rate // math.gcd(rate, 2 * target_rate)  # odd multiples of this are ties
+    for frames in range(step, 200 * step, 2 * step):
+        assert frames * target_rate % rate * 2 == rate
+        resampled = audio.resample(_noise(frames, 1, seed=0)[:, 0], rate, target_rate)
+        assert len(resampled) == audio.resampled_length(frames, rate, target_rate)
+        assert np.abs(resampled[-2:]).max() < 1
+    soundfile.write(tmp_path / "a.wav", _noise(201 * step, 1, seed=0), rate)
+    blocks = audio.mono_blocks(tmp_path / "a.wav", 0.1, target_rate)
+    assert sum(map(len, blocks)) == audio.resampled_length(201 * step, rate, target_rate)
+
+
 def test_resampling_keeps_a_tone_and_its_place() -> None:
     t = np.arange(48000) / 48000
     tone = np.sin(2 * np.pi * 500 * t).astype(np.float32)
@@ -185,11 +201,23 @@ def test_chunks_of_odd_length_before_the_samples(tmp_path: Path) -> None:
         audio.probe(path)
 
 
-def test_a_streamed_wav_ends_where_the_file_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("data_size", [0xFFFFFFFF, 0x7FFFF000])
+def test_a_streamed_wav_ends_where_the_file_ends(tmp_path: Path, data_size: int) -> None:
     samples = np.arange(-50, 50, dtype=np.int16)
-    (tmp_path / "a.wav").write_bytes(_wav(samples, data_size=0xFFFFFFFF))
+    (tmp_path / "a.wav").write_bytes(_wav(samples, data_size=data_size))
     assert audio.probe(tmp_path / "a.wav").frames == 100
     np.testing.assert_array_equal(np.concatenate(list(audio.mono_blocks(tmp_path / "a.wav", 0.001))), samples / 32768)
+
+
+def test_a_flac_stream_that_does_not_say_its_length_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, _noise(5000, 1, seed=0), 8000)
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # the total number of samples, 36 bits of STREAMINFO: unknown
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match=r"a\.flac: does not say how long it is"):
+        audio.probe(path)
 
 
 def test_a_chunk_after_the_samples_does_no_harm(tmp_path: Path) -> None:

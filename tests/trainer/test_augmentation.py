@@ -30,14 +30,11 @@ def test_a_rate_of_one_around_the_middle_cuts_the_middle_out_exactly():
     assert torch.equal(out, LEVEL[:, 8:13])
 
 
-def test_a_faster_reading_makes_events_shorter_in_spectrogram_and_labels_alike():
-    labels = torch.zeros(1, 41)
-    labels[0, 10:31] = 1
-    level = labels[:, :, None].expand(-1, -1, 4) * 30
-    centre, rate = torch.tensor([20.0]), torch.tensor([2.0])
-    slow = stretch_time(labels, centre, rate, 41, nearest=True)
-    assert slow.sum() == 11  # of 21 frames
-    assert torch.equal(stretch_time(level, centre, rate, 41)[0, :, 0] > 15, slow[0] > 0)
+def test_a_faster_reading_makes_events_shorter():
+    level = torch.zeros(1, 41, 4)
+    level[0, 10:31] = 30
+    fast = stretch_time(level, torch.tensor([20.0]), torch.tensor([2.0]), 41)
+    assert (fast[0, :, 0] > 15).sum() == 11  # of 21 frames
 
 
 def test_rows_beyond_the_ends_repeat_them():

@@ -1,5 +1,6 @@
 """What a recipe that learns from a corpus works on, and what it says of it."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -46,6 +47,17 @@ def test_calls_that_fill_the_background_are_warned_about(
     said = capsys.readouterr().err
     assert ("warning: calls fill more than 40% of 6 of 6 recordings" in said) == warned
     assert (f"the first is {task.recordings[0].name}: " in said) == warned
+
+
+def test_one_recording_under_the_names_of_two_tapes_is_warned_about(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = task_of(tmp_path)
+    announce(task)
+    assert "same audio" not in capsys.readouterr().err
+    one, *_, other = task.recordings
+    announce(replace(task, recordings=[*task.recordings[:-1], replace(other, sha256=one.sha256)]))
+    assert f"{one.name} and {other.name} are the same audio under the names of two tapes" in capsys.readouterr().err
 
 
 def test_tapes_without_calls_train_every_network_but_those_that_they_judge(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,12 @@ def maker(*, augment: bool, stretch: Stretch | None = None, frames: int = 100, m
     rows = (torch.arange(1000) / 1000)[:, None].repeat(1, 8).half()
     noise = torch.rand(2 * frames, 8, generator=torch.Generator().manual_seed(0))
     return ChunkMaker(
-        [stretch], {"a.wav": rows}, HOP_S, frames, median_s, torch.linspace(100, 3000, 8), noise if augment else None
+        [stretch], {"a.wav": rows}, HOP_S, frames, 2, median_s, torch.linspace(100, 3000, 8), noise if augment else None
     )
+
+
+def rng(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def at(*centres_s: float) -> Chunks:
@@ -39,12 +44,14 @@ def at(*centres_s: float) -> Chunks:
 
 
 def test_a_chunk_shows_the_frames_around_its_centre_with_their_labels() -> None:
-    inputs, labels, weights = maker(augment=False).batch(at(1.25), torch.Generator())
-    times_s = 1.25 + (np.arange(100) - 49.5) * HOP_S
-    assert np.allclose(inputs[0, :, 3].numpy(), (times_s / HOP_S - 0.5) / 1000, atol=1e-3)
-    assert np.array_equal(labels[0].numpy(), ((times_s >= 1.0) & (times_s < 1.5)).astype(np.float32))
-    near = np.minimum(np.abs(times_s - 1.0), np.abs(times_s - 1.5)) < HOP_S / 2
-    assert near.any()
+    calls = np.array([[1.003, 1.502]])
+    stretch = Stretch(replace(recording(), calls=calls), 0.0, 10.0)
+    inputs, labels, weights = maker(augment=False, stretch=stretch).batch(at(1.25), torch.Generator())
+    times_s = 1.255 + (np.arange(100) - 50) * HOP_S
+    assert np.allclose(inputs[0, :, 3].numpy(), (times_s / HOP_S - 0.5) / 1000, atol=1e-4)
+    assert np.array_equal(labels[0].numpy(), ((times_s >= 1.003) & (times_s < 1.502)).astype(np.float32))
+    near = np.abs(times_s[:, None] - calls).min(axis=1) < HOP_S / 2
+    assert near.sum() == 2
     assert np.allclose(weights[0].numpy(), np.where(near, EDGE_WEIGHT, 1.0))
 
 
@@ -69,11 +76,33 @@ def test_outside_its_stretch_a_chunk_is_background_that_weighs_nothing() -> None
 
 def test_variation_draws_from_its_generator_alone_and_keeps_the_range() -> None:
     chunks = at(1.25, 4.1, 7.0, 9.9)
-    one, two, other = (maker(augment=True).batch(chunks, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    one, two, other = (maker(augment=True).batch(chunks, rng(seed)) for seed in (1, 1, 2))
     assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
     assert not torch.equal(one[0], other[0])
     assert one[0].min() >= LOWEST
     assert one[0].max() <= HIGHEST
+
+
+@pytest.mark.parametrize("centre_s", [1.25, 1.2512, 1.255, 1.2588])
+def test_every_frame_is_one_of_the_recording_and_has_its_label(centre_s: float) -> None:
+    rows = torch.arange(1000)[:, None].repeat(1, 2).half()
+    whole = ChunkMaker([Stretch(recording(), 0, 10)], {"a.wav": rows}, HOP_S, 100, 2, None, torch.ones(2), None)
+    inputs, labels, _ = whole.batch(at(centre_s), torch.Generator())
+    frame = inputs[0, :, 0].numpy()
+    assert np.array_equal(frame, np.arange(frame[0], frame[0] + 100))
+    assert abs((frame + 0.5).mean() * HOP_S - centre_s) <= HOP_S + 1e-9
+    assert np.array_equal(labels[0].numpy(), (frame >= 100) & (frame < 150))
+
+
+def test_stretched_and_shifted_noise_is_as_rough_as_it_was() -> None:
+    """Interpolated noise is smoother than what a recording is scored from."""
+    rough = torch.randn(1000, 64, generator=rng(0)).half()
+    quiet = Stretch(replace(recording(), calls=CALLS[:0]), 0.0, 10.0)
+    hz, noise = torch.linspace(100, 3000, 64), torch.ones(200, 64)
+    varied = ChunkMaker([quiet], {"a.wav": rough}, HOP_S, 100, 2, None, hz, noise)
+    alone = [varied.batch(at(centre_s), rng(1))[0] for centre_s in np.linspace(1, 9, 100)]  # nothing to mix with
+    steps = torch.cat(alone).diff(dim=2)
+    assert steps[steps != 0].std() == pytest.approx(rough.float().diff(dim=1).std().item(), rel=0.05)
 
 
 def test_calls_that_a_chunk_does_not_show_say_nothing_about_noise() -> None:
@@ -81,7 +110,8 @@ def test_calls_that_a_chunk_does_not_show_say_nothing_about_noise() -> None:
     rows = torch.zeros(1000, 8).half()
     rows[100:150] = 4.0
     beside = Stretch(recording(), 1.4, 3.0)  # of the first call 0.1 s, less than of the one outside
-    shown = ChunkMaker([beside], {"a.wav": rows}, HOP_S, 400, None, torch.linspace(100, 3000, 8), torch.zeros(800, 8))
+    hz, noise = torch.linspace(100, 3000, 8), torch.zeros(800, 8)
+    shown = ChunkMaker([beside], {"a.wav": rows}, HOP_S, 400, 2, None, hz, noise)
     inputs, labels, weights = shown.batch(Chunks(np.zeros(64, np.int64), np.full(64, 2.7)), torch.Generator())
     assert torch.all(labels[:, 330:340].max() == 1)
     assert torch.all(weights[:, 330:] == 0)

@@ -21,7 +21,8 @@ Samples = NDArray[np.float32]
 # MP3 frames borrow bits from up to a dozen frames before them: without a run-up the first ones decode to garbage.
 _MP3_RUN_UP = 1 << 14
 _OGG_PAGE_BYTES = 27 + 255 + 255 * 255  # at most: header, segment table, segments
-_UNKNOWN_SIZE = 0xFFFFFFFF  # what programs write that stream to a pipe
+_UNKNOWN_SIZES = (0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFFF)  # what programs write that stream to a pipe
+_MOST_FRAMES = 1 << 48  # libsndfile gives 2^63 − 1 for a FLAC stream of unknown length
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,29 @@ def resample(samples: Samples, rate: int, target_rate: int) -> Samples:
     """
     if rate == target_rate or samples.size == 0:
         return samples
-    stream = soxr.ResampleStream(rate, target_rate, 1, dtype="float32", quality="VHQ")
-    return np.asarray(stream.resample_chunk(np.ascontiguousarray(samples), last=True), dtype=np.float32)
+    return _Resampler(rate, target_rate).chunk(samples, last=True)
+
+
+class _Resampler:
+    """soxr chunk by chunk, with the length that :func:`resampled_length` says.
+
+    Where that is a tie, half a sample, soxr may end one sample before it.
+    """
+
+    def __init__(self, rate: int, target_rate: int) -> None:
+        self._rates = rate, target_rate
+        self._stream = soxr.ResampleStream(rate, target_rate, 1, dtype="float32", quality="VHQ")
+        self._given = self._made = 0
+
+    def chunk(self, samples: Samples, *, last: bool) -> Samples:
+        """Return what has become ready; all that is left with the last chunk."""
+        made = np.asarray(self._stream.resample_chunk(np.ascontiguousarray(samples), last=last), dtype=np.float32)
+        self._given += len(samples)
+        if last:
+            length = resampled_length(self._given, *self._rates) - self._made
+            made = np.concatenate((made[:length], np.zeros(max(0, length - len(made)), dtype=np.float32)))
+        self._made += len(made)
+        return made
 
 
 def resampled_length(frames: int, rate: int, target_rate: int) -> int:
@@ -146,7 +168,7 @@ def mono_blocks(path: Path, block_s: float, target_rate: int | None = None) -> I
         rate = sound.samplerate
         stream = None
         if target_rate is not None and target_rate != rate:
-            stream = soxr.ResampleStream(rate, target_rate, 1, dtype="float32", quality="VHQ")
+            stream = _Resampler(rate, target_rate)
         block = max(1, round(block_s * rate))
         position = 0
         while position < sound.frames:
@@ -158,7 +180,7 @@ def mono_blocks(path: Path, block_s: float, target_rate: int | None = None) -> I
                 raise AudioError(f"{path}: NaN or infinite sample at {at_s:.3f} s")
             position += count
             if stream is not None:
-                samples = stream.resample_chunk(np.ascontiguousarray(samples), last=position == sound.frames)
+                samples = stream.chunk(samples, last=position == sound.frames)
             if samples.size:
                 yield samples
 
@@ -219,6 +241,9 @@ def _open(path: Path) -> _Sound:
     if sound.frames <= 0:
         sound.close()
         raise AudioError(f"{path}: holds no samples (zero length)")
+    if sound.frames > _MOST_FRAMES:
+        sound.close()
+        raise AudioError(f"{path}: does not say how long it is, as a stream does not. Encode it again from a file.")
     return sound
 
 
@@ -252,7 +277,7 @@ def _missing_in_chunks(file: BinaryIO, wanted: bytes, size_format: str, file_byt
         size = struct.unpack(size_format, header[4:])[0]
         start = file.tell()
         if header[:4] == wanted:
-            if size == _UNKNOWN_SIZE:
+            if size in _UNKNOWN_SIZES:
                 size = long_size
             return 0 if size is None else int(start + size - file_bytes)
         if header[:4] == b"ds64" and len(sizes := file.read(16)) == 16:  # WAV beyond 4 GiB

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from hum_shared.errors import InputError
+from hum_shared.errors import InputError, NameFormatError
 
 _CHUNK_BYTES = 1 << 22
 _ABANDONED_AFTER_S = 24 * 3600.0
@@ -80,6 +80,25 @@ def write_text(target: Path, text: str) -> None:
 def write_json(target: Path, value: Any) -> None:
     """Write `value` as indented JSON with a final newline, atomically; NaN is refused."""
     write_text(target, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextmanager
+def name_that_fits(recording: str) -> Iterator[None]:
+    """Let files that are named after a recording be written; where that makes too long a name, say so of it alone.
+
+    Raises
+    ------
+    NameFormatError
+        Instead of the system's "File name too long".
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise NameFormatError(
+            f"{recording}: too long a name for the files that are named after it. Give the recording a shorter one."
+        ) from None
 
 
 def read_text(path: Path) -> str:

@@ -282,6 +282,11 @@ def format_seconds(seconds: float) -> str:
     return f"{seconds:.6f}".rstrip("0").rstrip(".")
 
 
+def shown(name: str) -> str:
+    """Return a file name as text that can be written; what is not UTF-8 in it is replaced."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
+
+
 def _is_text(name: str) -> bool:
     try:
         name.encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from hum_shared.config.workspace import workspace_of
 from hum_shared.decoders import Selections, decode, noise_between
 from hum_shared.errors import HumError, InputError
 from hum_shared.failures import settle_failures
-from hum_shared.files import sha256_file, sha256_json
+from hum_shared.files import name_that_fits, sha256_file, sha256_json
 from hum_shared.index import (
     PredictionEntry,
     PredictionIndex,
@@ -131,22 +130,14 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
         for source in sources:
             if stop is not None:
                 stop.check("this evaluation has no index yet")
+            table = table_file(tables, source.recording)
             try:
                 prediction = read_prediction(source)
+                found = decode(prediction.windows, settings)
+                with name_that_fits(source.recording):
+                    write_selections(table, table_rows(prediction, found, cfg.noise_in_anno))
             except HumError as error:
                 failures[source.recording] = str(error)
-                progress.advance(1)
-                continue
-            table = table_file(tables, source.recording)
-            found = decode(prediction.windows, settings)
-            try:
-                write_selections(table, table_rows(prediction, found, cfg.noise_in_anno))
-            except OSError as error:
-                if error.errno != errno.ENAMETOOLONG:
-                    raise
-                failures[source.recording] = (
-                    f"{table.name}: too long for a file name. Give the recording a shorter one."
-                )
                 progress.advance(1)
                 continue
             recordings.append(prediction.recording)
@@ -198,8 +189,9 @@ def index_entries(prediction: Prediction, found: Selections, pred_path: str, fir
             pred_path=pred_path,
             tape=recording.tape,
             recording=recording.name,
-            start_s=round(start_s, 3),
-            end_s=round(end_s, 3),
+            # As whoever reads the table rounds what stands there.
+            start_s=round(round(start_s, 6), 3),
+            end_s=round(round(end_s, 6), 3),
             dur_s=round(end_s - start_s, 3),
             tape_start_s=round(recording.offset_s + start_s, 3),
             tape_end_s=round(recording.offset_s + end_s, 3),

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hum_shared.audio import mono_blocks, probe
+from hum_shared.decoders import noise_index
 from hum_shared.files import atomic_path
 from hum_shared.scores import ScoreTrack
 
@@ -35,8 +36,9 @@ def write_picture(path: Path, recording: Path, track: ScoreTrack, *, block_s: fl
         vmin=top - _RANGE_DB, vmax=top,
     )  # fmt: skip
     spectrum.set_ylabel("frequency (Hz)")
-    spectrum.set_title(track.meta.recording)
-    centre_s, score = _peaks((track.start_s + track.end_s) / 2, 1 - track.probs[:, 0], dur_s)
+    spectrum.set_title(track.meta.recording, parse_math=False)
+    of_calls = 1 - track.probs[:, noise_index(sorted(track.meta.classes, key=track.meta.classes.__getitem__))]
+    centre_s, score = _peaks((track.start_s + track.end_s) / 2, of_calls, dur_s)
     curve.plot(centre_s, score, linewidth=0.8)
     curve.axhline(threshold, linestyle="--", linewidth=0.8, color="grey")
     curve.set(xlim=(0, dur_s), ylim=(0, 1), xlabel="time (s)", ylabel="score")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from hum_shared.command import say, warn
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.prediction import PredictionCfg
 from hum_shared.config.workspace import workspace_of
-from hum_shared.errors import AudioError, ModelError, PartialFailure, TableError
-from hum_shared.files import sha256_file, sha256_json, write_json
+from hum_shared.errors import AudioError, HumError, ModelError, NameFormatError, PartialFailure, TableError
+from hum_shared.files import name_that_fits, sha256_file, sha256_json, write_json
 from hum_shared.model.device import choose_device, describe, exact_float32, supports_bfloat16
 from hum_shared.model.model_file import load_model
 from hum_shared.model.model_parts import DenseModel, LoadedModel
@@ -83,7 +83,7 @@ def run_prediction(
     workspace = workspace_of(cfg_path)
     recordings = find_recordings(workspace.resolve(cfg.input_file), recursive=cfg.recursive)
     failures_name = "failures.json"
-    infos: dict[Path, AudioInfo | AudioError] = {path: _probe(path) for path in recordings}
+    infos: dict[Path, AudioInfo | HumError] = {path: _probe(path) for path in recordings}
     if shard is not None:
         number, n_shards = parse_shard(shard)
         recordings = shard_of(recordings, {p: _dur_s(infos[p]) for p in recordings}, number, n_shards)
@@ -99,9 +99,10 @@ def run_prediction(
                 stop.check(f"{scored} recordings scored so far are kept")
                 passed_s += _dur_s(infos[path])
                 try:
-                    scored += _score_if_needed(path, infos[path], digest, job, progress, stop)
-                except AudioError as error:
-                    failures[path.name] = str(error)
+                    with name_that_fits(path.name):
+                        scored += _score_if_needed(path, infos[path], digest, job, progress, stop)
+                except (AudioError, NameFormatError) as error:
+                    failures[names.shown(path.name)] = str(error)
                     warn(str(error))
                 progress.advance(passed_s - progress.done)  # what no window holds, or was not read of a broken file
         split = "failures.json" if shard is None else f"failures_*of{n_shards}.json"
@@ -152,17 +153,23 @@ def _check_settings(cfg: PredictionCfg, model: LoadedModel | DenseModel, cfg_pat
         )
 
 
-def _digests(recordings: Sequence[Path], infos: Mapping[Path, AudioInfo | AudioError]) -> Iterator[str]:
-    """Yield the SHA-256 of each recording; of one that cannot be read nothing."""
+def _digests(recordings: Sequence[Path], infos: dict[Path, AudioInfo | HumError]) -> Iterator[str]:
+    """Yield the SHA-256 of each recording; of one that cannot be read nothing, and why goes into `infos`."""
     for path in recordings:
-        yield "" if isinstance(infos[path], AudioError) else sha256_file(path)
+        digest = ""
+        if not isinstance(infos[path], HumError):
+            try:
+                digest = sha256_file(path)
+            except OSError as error:
+                infos[path] = AudioError(f"{path}: cannot be read ({error.strerror}). Check that it is there.")
+        yield digest
 
 
 def _score_if_needed(
-    path: Path, info: AudioInfo | AudioError, digest: str, job: _Job, progress: Progress, stop: StopRequest
+    path: Path, info: AudioInfo | HumError, digest: str, job: _Job, progress: Progress, stop: StopRequest
 ) -> bool:
     """Bring all outputs of one recording up to date; return whether it was scored."""
-    if isinstance(info, AudioError):
+    if isinstance(info, HumError):
         raise info
     meta, rows = _describe(path, info, digest, job)
     score_path = layout.score_file(job.output_dir, path.name)
@@ -232,6 +239,8 @@ def _score(
     path: Path, score_path: Path, latent_path: Path, meta: ScoreMeta, rows: Rows, job: _Job,
     progress: Progress, stop: StopRequest,
 ) -> None:  # fmt: skip
+    if probe(path).frames != meta.frames:
+        raise AudioError(f"{path}: has become longer or shorter since the run began. Run again when it is complete.")
     blocks = read_ahead(mono_blocks(path, job.cfg.block_seconds, meta.model_rate))
     with score_writer(score_path, meta) as writer, _latent(latent_path, meta, job.cfg) as latents:
         for part in rows.score(blocks):
@@ -285,12 +294,13 @@ def _write_failures(path: Path, failures: dict[str, str]) -> None:
         path.unlink(missing_ok=True)
 
 
-def _probe(path: Path) -> AudioInfo | AudioError:
+def _probe(path: Path) -> AudioInfo | HumError:
     try:
+        names.parse_recording(path.name)
         return probe(path)
-    except AudioError as error:
+    except (AudioError, NameFormatError) as error:
         return error
 
 
-def _dur_s(info: AudioInfo | AudioError) -> float:
+def _dur_s(info: AudioInfo | HumError) -> float:
     return info.dur_s if isinstance(info, AudioInfo) else 0.0

@@ -181,7 +181,9 @@ def _band_power(sound: Samples, size: int, bins: Sequence[tuple[int, int]]) -> N
         np.multiply(part[: full * size].reshape(full, size), window, out=frames[:full])
         if rest:
             frames[full, rest:] = 0
-            np.multiply(part[full * size :], window[:rest], out=frames[full, :rest])
+            cut = part[full * size :]
+            # A window that is cut off lets an offset leak into all bins.
+            np.multiply(cut - cut.mean(dtype=np.float64).astype(np.float32), window[:rest], out=frames[full, :rest])
         spectrum = scipy.fft.rfft(frames).view(np.float32)  # real and imaginary parts in turn
         spectrum[:, 2] += spectrum[:, 0] / 2  # the Hann window lets a recorder's offset stand in bins 0 and 1
         for band, (low, high) in enumerate(bins):

@@ -15,7 +15,7 @@ from hum_rf_filter.features import FILLED_COLUMNS
 from hum_rf_filter.forest_file import Classifier, parse_forest, read_forest_bytes
 from hum_shared.errors import ModelError
 
-_TARGET_CLASSES = ("target", "1", "true")
+_TARGET_CLASSES = ("target", "1", "1.0", "true")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from hum_rf_filter.forest_file import Classifier
 from hum_rf_filter.grouping import Rows, downsample
 from hum_rf_filter.training_data import TrainingData
+from hum_shared.errors import InputError
 
 KINDS: Mapping[str, type[Classifier]] = {"RandomForest": RandomForestClassifier, "ExtraTrees": ExtraTreesClassifier}
 
@@ -54,6 +55,11 @@ class OutOfFold:
 def fit_forest(data: TrainingData, rows: Rows, kind: str, trees: int, neg_per_pos: float | None, seed: int) -> Fitted:
     """Fit a forest of a kind (a key of :data:`KINDS`) on some rows; see `TrainingSettings` for the rest."""
     rows = rows[downsample(data.is_target[rows], data.tapes[rows], neg_per_pos, seed)]
+    if data.is_target[rows].all():
+        raise InputError(
+            f"with {neg_per_pos} noise rows per target of each tape, no noise is left to learn from in some fold: it "
+            "lies on tapes with few targets or none. Give a larger --neg-per-pos, or none to keep all rows."
+        )
     features = data.features.iloc[rows]
     # A fold may have no value at all of a column that is filled in: 0 then, as for forests without medians.
     medians = {str(name): float(value) for name, value in features.median().fillna(0.0).items()}

@@ -13,6 +13,8 @@ from hum_rf_filter.features import FeatureSettings
 from hum_rf_filter.run_folder import RunFolder
 from hum_rf_filter.sources import Source
 from hum_rf_filter.tables import feature_table, read_features, write_features
+from hum_shared.errors import NameFormatError
+from hum_shared.files import name_that_fits
 from hum_shared.progress import Progress
 from hum_shared.stopping import StopRequest
 
@@ -50,7 +52,12 @@ def features_of_run(
     def finish(source: Source, values: np.ndarray) -> None:
         file, numbers = run.features_file(source.table), [row.number for row in source.rows]
         table = feature_table(source.recording, numbers, source.selections, values, settings)
-        write_features(file, table)
+        try:
+            with name_that_fits(source.recording):
+                write_features(file, table)
+        except NameFormatError as error:
+            failures[source.recording] = str(error)
+            return
         features[source.table] = table
         digests[file.name] = source.digest
         run.note_feature_digests(digests)

@@ -37,12 +37,15 @@ class Evaluation:
         What the decoder was tuned on, where the index says it.
     models
         Digests of the model files whose scores were decoded, likewise.
+    written_ns
+        When the index was written; recordings that were written later are not taken for those that it knows.
     """
 
     recordings: Mapping[str, RecordingInfo] | None = None
     measures: Mapping[tuple[str | None, float, float], Mapping[str, float | None]] = field(default_factory=dict)
     tuned_on: Mapping[str, Any] | None = None
     models: Sequence[str] | None = None
+    written_ns: int = 0
 
     def info(self, stem: str) -> RecordingInfo | None:
         """Return what the index says about a recording."""
@@ -113,6 +116,7 @@ def read_evaluation(path: Path) -> Evaluation:
         },
         index.meta.tuned_on,
         index.meta.models,
+        path.stat().st_mtime_ns,
     )
 
 
@@ -139,7 +143,7 @@ def find_sources(
             try:
                 path = recordings.find(stem, known.name if known is not None else None)
                 name = path.name
-                info = _info(path, known)
+                info = _info(path, known, evaluation.written_ns)
             except HumError:
                 if rows:
                     raise
@@ -151,18 +155,22 @@ def find_sources(
     return sources, failures
 
 
-def _info(path: Path, known: RecordingInfo | None) -> RecordingInfo:
+def _info(path: Path, known: RecordingInfo | None, known_since_ns: int) -> RecordingInfo:
     """Describe a recording.
 
-    The digest that the evaluation knows is believed when the file still has that length: digesting days of sound
-    once per variant would cost more than all features.
+    The digest that the evaluation knows is believed when the file still has that length and was not written since:
+    digesting days of sound once per variant would cost more than all features.
     """
     dur_s = probe(path).dur_s
-    if known is not None and known.sha256 is not None and abs(known.dur_s - dur_s) <= _SAME_LENGTH_S:
+    same_length = known is not None and known.sha256 is not None and abs(known.dur_s - dur_s) <= _SAME_LENGTH_S
+    if known is not None and same_length and path.stat().st_mtime_ns <= known_since_ns:
+        return known
+    digest = sha256_file(path)
+    if known is not None and same_length and known.sha256 == digest:
         return known
     origin = names.parse_recording(path.name)
     return RecordingInfo(
-        name=path.name, tape=origin.tape, offset_s=origin.offset_s, dur_s=round(dur_s, 6), sha256=sha256_file(path)
+        name=path.name, tape=origin.tape, offset_s=origin.offset_s, dur_s=round(dur_s, 6), sha256=digest
     )
 
 

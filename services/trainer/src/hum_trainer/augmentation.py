@@ -31,19 +31,17 @@ def ratios(n: int, limits: tuple[float, float], rng: torch.Generator) -> Tensor:
     return low * (high / low) ** torch.rand(n, generator=rng)
 
 
-def stretch_time(values: Tensor, centre: Tensor, rate: Tensor, frames: int, *, nearest: bool = False) -> Tensor:
+def stretch_time(values: Tensor, centre: Tensor, rate: Tensor, frames: int) -> Tensor:
     """Read `frames` rows around a centre, `rate` times as fast.
 
     Parameters
     ----------
     values
-        Shape (N, T, …): levels, or labels per frame.
+        Shape (N, T, …).
     centre
         Row, also between two, that becomes the middle of the result; shape (N,).
     rate
         Shape (N,); 1.1 makes calls 10 % shorter.
-    nearest
-        Take the nearest row, as labels need it, instead of interpolating.
 
     Returns
     -------
@@ -57,8 +55,6 @@ def stretch_time(values: Tensor, centre: Tensor, rate: Tensor, frames: int, *, n
     def take(row: Tensor) -> Tensor:
         return values.gather(1, row.view(shape).expand(-1, -1, *values.shape[2:]))
 
-    if nearest:
-        return take(position.round().long())
     low = position.floor()
     share = (position - low).view(shape).to(values.dtype)
     low = low.long()
@@ -67,7 +63,7 @@ def stretch_time(values: Tensor, centre: Tensor, rate: Tensor, frames: int, *, n
     return torch.lerp(take(low), take((low + 1).clamp(max=values.shape[1] - 1)), share)
 
 
-def shift_pitch(level: Tensor, hz: Tensor, factor: Tensor) -> Tensor:
+def shift_pitch(level: Tensor, hz: Tensor, factor: Tensor, *, nearest: bool = False) -> Tensor:
     """Scale the frequency axis: the level at f comes from f / factor.
 
     Parameters
@@ -78,6 +74,8 @@ def shift_pitch(level: Tensor, hz: Tensor, factor: Tensor) -> Tensor:
         Frequency of each bin, never decreasing, shape (F,).
     factor
         Shape (N,); 1.1 is 10 % up. What would come from outside the axis repeats its end.
+    nearest
+        Take the nearest bin instead of interpolating, which makes noise smoother.
     """
     bins = len(hz)
     if bins < 2:
@@ -87,6 +85,8 @@ def shift_pitch(level: Tensor, hz: Tensor, factor: Tensor) -> Tensor:
     low = high - 1
     width = hz[high] - hz[low]
     share = torch.where(width > 0, (wanted - hz[low]) / width.clamp(min=1e-9), 0.0).clamp(0, 1)
+    if nearest:
+        share = share.round()
 
     def take(index: Tensor) -> Tensor:
         return level.gather(2, index[:, None, :].expand(-1, level.shape[1], -1))

@@ -23,7 +23,7 @@ from hum_trainer.suggestion import Suggested, complete, decoding_limits
 
 CLASSES = {"noise": 0, "target": 1}
 
-RECIPE_VERSIONS = {"frames": 4, "windows": 5}
+RECIPE_VERSIONS = {"frames": 5, "windows": 5}
 """Part of what a checkpoint belongs to; raised when networks or examples change without a setting that says so."""
 MOSTLY_CALLS = 0.4
 """Share of the time from which on the running median that levels are measured over is partly the calls'."""
@@ -200,6 +200,14 @@ def announce(task: CorpusTask) -> None:
             f"is {full[0].name}: there they are part of the background that levels are measured over. Where calls are "
             "rare they stand higher over it, and some are missed; label longer clips, with the pauses around"
         )
+    first: dict[str, LabelledRecording] = {}
+    for one in task.recordings:
+        twin = first.setdefault(one.sha256, one)
+        if twin.tape != one.tape:
+            warn(
+                f"{twin.name} and {one.name} are the same audio under the names of two tapes: a network may be judged "
+                "on what it has learnt. Remove one, and index the corpus again"
+            )
 
 
 def _sorted(values: Any) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from hum_shared.model.background import HIGHEST, LOWEST, SCALE_DB
 from hum_shared.model.front_end import DataOpts
@@ -45,7 +46,9 @@ def stationary_noise(opts: DataOpts, chunk_frames: int) -> Tensor:
     return rows[edge : len(rows) - edge]
 
 
-def with_other_backgrounds(inputs: Tensor, labels: Tensor, tapes: Sequence[str], rng: torch.Generator) -> Tensor:
+def with_other_backgrounds(
+    inputs: Tensor, labels: Tensor, spread: int, tapes: Sequence[str], rng: torch.Generator
+) -> Tensor:
     """Add the power of another chunk of the batch, its calls taken out, to some chunks.
 
     That chunk is of another tape where the batch holds one. A batch of one chunk stays as it is.
@@ -56,6 +59,8 @@ def with_other_backgrounds(inputs: Tensor, labels: Tensor, tapes: Sequence[str],
         Network input, shape (N, T, F).
     labels
         1 inside calls, shape (N, T).
+    spread
+        Frames before and behind a call that are taken out with it.
     tapes
         Of each chunk.
     """
@@ -67,7 +72,8 @@ def with_other_backgrounds(inputs: Tensor, labels: Tensor, tapes: Sequence[str],
     strange = torch.where(foreign.any(dim=1, keepdim=True), foreign, ~torch.eye(n, dtype=torch.bool))
     other = torch.rand(n, n, generator=rng).masked_fill(~strange, -1).argmax(dim=1)
     k = 10 ** (-uniform(n, BELOW_DB, rng) / 10) * (torch.rand(n, generator=rng) < MIXED)
-    added = torch.where(labels[other].bool()[..., None], torch.zeros(()), inputs[other])
+    of_call = functional.max_pool1d(labels, 2 * spread + 1, stride=1, padding=spread) > 0
+    added = torch.where(of_call[other][..., None], torch.zeros(()), inputs[other])
     return with_added(inputs, added, k[:, None, None])
 
 

@@ -15,7 +15,7 @@ from hum_shared.files import atomic_path, sha256_json
 from hum_shared.intervals import merged
 from hum_shared.model.front_end import DataOpts
 from hum_shared.model.spectrogram_stream import SpectrogramStream
-from hum_trainer.augmentation import PITCH, TIME, mask, ratios, shift_pitch, stretch_time
+from hum_trainer.augmentation import PITCH, TIME, mask, ratios, shift_pitch
 from hum_trainer.event_loop import Negative
 from hum_trainer.frame_backgrounds import with_noise, with_other_backgrounds
 from hum_trainer.labelled_recordings import LabelledRecording, Stretch
@@ -29,7 +29,6 @@ MOST_WEIGHT = 4.0
 EDGE_WEIGHT = 0.3
 """Weight of a frame within half a frame of an edge: a person's edge is no more certain than that."""
 _SPECTROGRAM_VERSION = 1
-_REACH = 1 / TIME[0]
 
 
 @dataclass(frozen=True)
@@ -159,6 +158,8 @@ class ChunkMaker:
         Seconds per frame.
     frames
         Per chunk.
+    spread
+        Frames before and behind a call that show something of it, since they are longer than their hop.
     median_s
         Duration of a median call, where calls are of very different length. In a mean over frames the short ones, and
         short pauses, would hardly count, but each is to be found: a frame of a call or pause of duration d weighs
@@ -174,6 +175,7 @@ class ChunkMaker:
     rows: Mapping[str, Tensor]
     hop_s: float
     frames: int
+    spread: int
     median_s: float | None
     hz: Tensor
     noise: Tensor | None
@@ -182,48 +184,53 @@ class ChunkMaker:
         """Return inputs (N, T, F), labels (N, T) of 0 and 1, and weights (N, T)."""
         n = len(chunks)
         rate = ratios(n, TIME, rng) if self.noise is not None else torch.ones(n)
-        reach = int(self.frames * _REACH) // 2 + 2
-        cuts = [self._cut(i, centre_s, reach) for i, centre_s in zip(chunks.stretch, chunks.centre_s, strict=True)]
-        values, middle = torch.stack([cut for cut, _ in cuts]), torch.tensor([at for _, at in cuts])
-        inputs = stretch_time(values, middle, rate, self.frames)
-        labels, weights = self._labels(chunks, rate)
+        shown = self._shown(chunks, rate.numpy().astype(np.float64))
+        places = [*zip(chunks.stretch.tolist(), shown, strict=True)]
+        inputs = torch.stack([self._cut(*place) for place in places])
+        labelled = zip(*(self._labels(*place) for place in places), strict=True)
+        labels, weights = (torch.from_numpy(np.stack(parts)) for parts in labelled)
         if self.noise is not None:
-            inputs = shift_pitch(inputs, self.hz, ratios(n, PITCH, rng))
-            tapes = [self.stretches[index].recording.tape for index in chunks.stretch.tolist()]
-            inputs = with_other_backgrounds(inputs, labels, tapes, rng)
+            inputs = shift_pitch(inputs, self.hz, ratios(n, PITCH, rng), nearest=True)
+            tapes = [self.stretches[index].recording.tape for index, _ in places]
+            inputs = with_other_backgrounds(inputs, labels, self.spread, tapes, rng)
             inputs = with_noise(inputs, labels * (weights > 0), self.noise, rng)
             inputs = mask(inputs, rng)
         return inputs, labels, weights
 
-    def _cut(self, index: int, centre_s: float, reach: int) -> tuple[Tensor, float]:
-        """Return rows around an instant, and its place among them."""
-        stretch = self.stretches[index]
-        rows = self.rows[stretch.recording.name]
-        position = centre_s / self.hop_s - 0.5
-        first = int(np.floor(position)) - reach
-        low = max(first, round(stretch.start_s / self.hop_s), 0)
-        high = min(first + 2 * reach + 2, round(stretch.end_s / self.hop_s), len(rows))
-        cut = torch.zeros(2 * reach + 2, rows.shape[1])
-        if high > low:
-            cut[low - first : high - first] = rows[low:high].float()
-        return cut, position - first
+    def _shown(self, chunks: Chunks, rate: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the frames that chunks show, shape (N, T): frames of recordings, counted from 0.
 
-    def _labels(self, chunks: Chunks, rate: Tensor) -> tuple[Tensor, Tensor]:
-        offset_s = (np.arange(self.frames) - (self.frames - 1) / 2) * self.hop_s
-        times_s = chunks.centre_s[:, None] + rate.numpy().astype(np.float64)[:, None] * offset_s
-        labels = np.zeros(times_s.shape, dtype=np.float32)
-        weights = np.zeros(times_s.shape, dtype=np.float32)
-        for row, index in enumerate(chunks.stretch.tolist()):
-            stretch, at_s = self.stretches[index], times_s[row]
-            edges = merged(stretch.recording.calls).ravel()
-            place = np.searchsorted(edges, at_s, side="right")  # odd within a call
-            labels[row] = place % 2
-            weights[row] = (at_s >= stretch.start_s) & (at_s < stretch.end_s)
-            if self.median_s is not None:
-                lasts_s = np.concatenate(([np.inf], np.diff(edges), [np.inf]))[place]
-                weights[row] *= np.clip(np.sqrt(self.median_s / lasts_s), 1.0, MOST_WEIGHT)
-            if len(edges):
-                right = place.clip(1, len(edges) - 1)
-                nearest = np.minimum(np.abs(at_s - edges[right - 1]), np.abs(at_s - edges[right]))
-                weights[row] *= np.where(nearest < self.hop_s / 2, EDGE_WEIGHT, 1.0)
-        return torch.from_numpy(labels), torch.from_numpy(weights)
+        Whole ones, so that noise is as rough here as where a recording is scored.
+        """
+        offset = np.arange(self.frames) - self.frames // 2
+        centre = np.floor(chunks.centre_s / self.hop_s)
+        return (centre[:, None] + np.rint(rate[:, None] * offset)).astype(np.int64)
+
+    def _cut(self, index: int, shown: NDArray[np.int64]) -> Tensor:
+        """Return the spectrogram of frames, shape (T, F)."""
+        rows = self.rows[self.stretches[index].recording.name]
+        inside = torch.from_numpy(self._inside(index, shown))
+        cut = torch.zeros(len(shown), rows.shape[1])
+        cut[inside] = rows[torch.from_numpy(shown)[inside]].float()
+        return cut
+
+    def _inside(self, index: int, shown: NDArray[np.int64]) -> NDArray[np.bool_]:
+        stretch = self.stretches[index]
+        low, high = round(stretch.start_s / self.hop_s), round(stretch.end_s / self.hop_s)
+        within: NDArray[np.bool_] = (shown >= low) & (shown < min(high, len(self.rows[stretch.recording.name])))
+        return within
+
+    def _labels(self, index: int, shown: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return label and weight of frames, shapes (T,)."""
+        at_s = (shown + 0.5) * self.hop_s
+        edges = merged(self.stretches[index].recording.calls).ravel()
+        place = np.searchsorted(edges, at_s, side="right")  # odd within a call
+        weights = self._inside(index, shown).astype(np.float32)
+        if self.median_s is not None:
+            lasts_s = np.concatenate(([np.inf], np.diff(edges), [np.inf]))[place]
+            weights *= np.clip(np.sqrt(self.median_s / lasts_s), 1.0, MOST_WEIGHT)
+        if len(edges):
+            right = place.clip(1, len(edges) - 1)
+            nearest = np.minimum(np.abs(at_s - edges[right - 1]), np.abs(at_s - edges[right]))
+            weights *= np.where(nearest < self.hop_s / 2, EDGE_WEIGHT, 1.0)
+        return (place % 2).astype(np.float32), weights.astype(np.float32)

@@ -63,6 +63,11 @@ class FrameTask:
         """Seconds per frame."""
         return self.opts.hop_length / self.opts.sr
 
+    @property
+    def spread(self) -> int:
+        """Frames beside a call that show something of it, see :class:`~hum_trainer.frame_chunks.ChunkMaker`."""
+        return -(-self.opts.n_fft // (2 * self.opts.hop_length)) + 1
+
 
 def frame_task(task: CorpusTask) -> FrameTask:
     """Return what the networks of a task have in common."""

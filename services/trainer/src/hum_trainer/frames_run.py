@@ -153,7 +153,8 @@ def _train(
 def _trainer(setup: FrameTask, fold: Fold, number: int, n_chunks: int) -> EventTrainer:
     task, cfg, device = setup.task, setup.task.cfg, setup.device
     fed_back = mining.as_negatives(task.fed_back.rounds, fold.train)
-    torch.manual_seed(cfg.seed + number)  # the network's first weights
+    seed = int(np.random.SeedSequence([cfg.seed, number]).generate_state(1)[0])  # no two networks share one
+    torch.manual_seed(seed)  # the network's first weights
     network = DenseNetwork(
         members=1,
         n_freq_bins=cfg.n_freq_bins,
@@ -169,6 +170,7 @@ def _trainer(setup: FrameTask, fold: Fold, number: int, n_chunks: int) -> EventT
         {part.recording.name: setup.spectrograms.of(part.recording) for part in fold.train},
         setup.hop_s,
         setup.chunk_frames,
+        setup.spread,
         setup.median_s,
         bin_frequencies(setup.opts),
         setup.noise,
@@ -188,7 +190,7 @@ def _trainer(setup: FrameTask, fold: Fold, number: int, n_chunks: int) -> EventT
         return losses.sum() / targets.sum().clamp(min=1.0), len(chunks)
 
     trainer = EventTrainer(
-        cfg=cfg.with_values(seed=cfg.seed + number),
+        cfg=cfg.with_values(seed=seed),
         network=network,
         device=device,
         batches_per_epoch=n_batches,
