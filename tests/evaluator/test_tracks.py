@@ -47,6 +47,16 @@ def test_a_log_that_says_little_is_read_with_notes(tmp_path):
     assert len(prediction.notes) == 2
 
 
+def test_a_log_with_a_hole_says_where_it_is(tmp_path):
+    messages = log_header("/x/a.wav", 24_000) + two_class_windows(
+        [(start_s, start_s + 0.4, 0.9) for start_s in (0.0, 0.05, 0.1, 0.3, 0.35)]
+    )
+    write_log(tmp_path, "a.wav", messages)
+    (source,), _ = find_sources(tmp_path, tmp_path)
+    (note,) = [note for note in read_prediction(source).notes if "missing between" in note]
+    assert "windows are missing between 0.1 and 0.3 s" in note
+
+
 def test_a_score_track_wins_over_a_log(tmp_path):
     scores, logs = tmp_path / "scores", tmp_path / "prediction"
     write_track(scores, "a.wav", [0.1])

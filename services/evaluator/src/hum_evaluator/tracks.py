@@ -21,6 +21,8 @@ from hum_shared.layout import LOG_SUFFIX, SCORE_SUFFIX
 from hum_shared.scores import read_score_meta, read_score_track
 
 _HEAD_LINES = 200
+_GAP_STEPS = 1.5
+"""Starts of two windows that are farther apart than this many usual steps have one missing between them."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,13 @@ def _from_log(source: Source) -> Prediction:
         notes.append(
             f"{source.path.name}: its windows end {log.unscored_s:g} s before the recording does: prediction did not "
             "finish, or the log was cut off. What is missing counts as searched; predict again"
+        )
+    apart_s = np.diff(log.start_s)
+    if len(apart_s) and apart_s.max() > _GAP_STEPS * np.median(apart_s):
+        first = int(np.argmax(apart_s))
+        notes.append(
+            f"{source.path.name}: windows are missing between {log.start_s[first]:g} and {log.start_s[first + 1]:g} s. "
+            "Only the decoder union reads such a log rightly; predict again"
         )
     parsed = names.parse_recording(source.recording)
     info = RecordingInfo(
