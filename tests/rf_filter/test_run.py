@@ -374,7 +374,7 @@ def test_worker_processes_give_the_same_result(case: Case, monkeypatch: pytest.M
     before = read_index(case.run / "postrf" / "index.json", PredictionIndex).entries
     for path in (case.run / "postrf").rglob("*.*"):
         path.unlink()
-    monkeypatch.setattr(extraction, "SELECTIONS_PER_WORKER", 2)  # there are three
+    monkeypatch.setattr(extraction, "WORTH_A_WORKER", 2)  # there are three selections
     run_filter(write_rf_cfg(case.workspace, case.run, case.forest, num_workers=2))
     assert read_index(case.run / "postrf" / "index.json", PredictionIndex).entries == before
 

@@ -15,8 +15,8 @@ from hum_rf_filter.recordings import recording_features
 from hum_shared.errors import HumError
 from hum_shared.selections import Selection
 
-SELECTIONS_PER_WORKER = 1000
-"""A worker process takes about as long to start as the features of this many selections take."""
+WORTH_A_WORKER = 1000.0
+"""A process takes about as long to start as the features of this many selections and seconds of sound, together."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def extract_all(work: Sequence[Work], settings: FeatureSettings, workers: int) -
 
 def processes_for(work: Sequence[Work], most: int) -> int:
     """Return how many processes are worth starting, at least one and at most one for each recording."""
-    n_selections = sum(len(one.selections) for one in work)
-    return max(1, min(most, len(work), 1 + n_selections // SELECTIONS_PER_WORKER))
+    to_do = sum(1 + selection.end_s - selection.begin_s for one in work for selection in one.selections)
+    return max(1, min(most, len(work), 1 + int(to_do / WORTH_A_WORKER)))
 
 
 def _extract(work: Work, settings: FeatureSettings) -> Extracted:

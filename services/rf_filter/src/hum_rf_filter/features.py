@@ -14,6 +14,8 @@ from hum_rf_filter.spectral import SPECTRAL_COLUMNS, band_bins, entropy_bits, sp
 from hum_rf_filter.stft import frame_counts, power_blocks
 from hum_shared.audio import Samples
 
+FEATURES_VERSION = 2
+"""Raised when the same selection has other features."""
 LOGIT_FEATURE = "cnn_logit_mean"
 FILLED_COLUMNS = frozenset((LOGIT_FEATURE, *CONTEXT_COLUMNS))
 """Features of which single values may be missing: they are filled with the training median."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hum_rf_filter import __version__
-from hum_rf_filter.features import FeatureSettings
+from hum_rf_filter.features import FEATURES_VERSION, FeatureSettings
 from hum_rf_filter.tables import NumberedSelection, read_table, recording_of_table
 from hum_shared import names
 from hum_shared.audio import probe
@@ -184,4 +184,5 @@ def _scores(folder: Path | None, recording: str) -> tuple[Path | None, str | Non
 
 def _digest(table: Path, info: RecordingInfo | None, scores_sha256: str | None, settings: FeatureSettings) -> str:
     recording = info.sha256 if info is not None else None
-    return sha256_json([sha256_file(table), recording, scores_sha256, asdict(settings), settings.columns, __version__])
+    made_by = [settings.columns, __version__, FEATURES_VERSION]
+    return sha256_json([sha256_file(table), recording, scores_sha256, asdict(settings), *made_by])

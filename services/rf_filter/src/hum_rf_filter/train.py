@@ -9,7 +9,7 @@ from pathlib import Path
 from hum_rf_filter import __version__
 from hum_rf_filter.candidates import find_candidates, find_tables
 from hum_rf_filter.card import ForestCard, TrainingRecording, read_card, write_card
-from hum_rf_filter.features import FeatureSettings
+from hum_rf_filter.features import FEATURES_VERSION, FeatureSettings
 from hum_rf_filter.forest_file import SKOPS_SUFFIX, write_forest
 from hum_rf_filter.importance import write_picture
 from hum_rf_filter.out_of_fold import KINDS, MIN_SAMPLES_LEAF
@@ -132,7 +132,7 @@ def _train(
     load: Callable[[Progress], TrainingData],
     recordings: Sequence[TrainingRecording] = (),
 ) -> Training:
-    inputs_sha256 = sha256_json([inputs, asdict(settings), asdict(feature_settings), __version__])
+    inputs_sha256 = sha256_json([inputs, asdict(settings), asdict(feature_settings), __version__, FEATURES_VERSION])
     with track("rf-train", out.name, "selections", file=progress_file) as progress:
         done = _finished(out, inputs_sha256)
         if done is not None:
