@@ -7,6 +7,7 @@ import pytest
 from hum_evaluator.compare import Rules, compare
 from hum_evaluator.csv_tables import write_paired, write_rows
 from hum_shared.errors import InputError
+from hum_shared.index import PredictionIndex, read_index
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "metrics.json"
 TAPE, OTHER = "387_20201207_cut.wav", "Ä 'weide' $1.v2_20201208_cut.wav"
@@ -366,9 +367,8 @@ def test_the_card_of_a_model_that_was_trained_again_certifies_nothing(tmp_path):
     write_truth(tmp_path, [call(1, CLIP, 1, 2)])
     write_run(tmp_path, [], [recording(CLIP, TAPE)])
     write_card(tmp_path, [OTHER])
-    index, card = tmp_path / "runs/m/v/evaluation/index.json", tmp_path / "TRAINING/runs/models/m/models/model.json"
-    content = json.loads(index.read_text(encoding="utf-8"))
-    index.write_text(json.dumps({**content, "meta": {**content["meta"], "models": ["a" * 64]}}), encoding="utf-8")
+    card = tmp_path / "TRAINING/runs/models/m/models/model.json"
+    with_meta(tmp_path, "evaluation", models=["a" * 64])
     known = json.loads(card.read_text(encoding="utf-8"))
     card.write_text(json.dumps({**known, "model_sha256": "a" * 64}), encoding="utf-8")
     assert compared(tmp_path, strict=True).certificates["m", "evaluation"].missing == ()
@@ -381,19 +381,37 @@ def test_the_card_of_a_model_that_was_trained_again_certifies_nothing(tmp_path):
         compared(tmp_path, strict=True)
 
 
+def with_meta(root, layer, **more):
+    index = root / "runs/m/v" / layer / "index.json"
+    content = json.loads(index.read_text(encoding="utf-8"))
+    index.write_text(json.dumps({**content, "meta": {**content["meta"], **more}}), encoding="utf-8")
+    return read_index(index, PredictionIndex).meta
+
+
 def test_a_filtered_layer_of_another_evaluation_is_warned_about(tmp_path):
+    """A stricter threshold then looks like a filter: the entries alone do not tell."""
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    for layer in ("evaluation", "postrf"):
+        write_run(tmp_path, [prediction(1, CLIP, 1.0, 2.0)], [recording(CLIP, TAPE)], layer=layer)
+    made = {"code_version": "0.1.0", "cfg_sha256": "a" * 64, "inputs": {CLIP: "b" * 64}}
+    meta = with_meta(tmp_path, "evaluation", provenance=made)
+    with_meta(tmp_path, "postrf", provenance=made, evaluation_sha256=meta.made_of)
+    assert compared(tmp_path, strict=True).warnings == []
+    with_meta(tmp_path, "evaluation", provenance={**made, "cfg_sha256": "c" * 64})
+    (warning,) = compared(tmp_path).warnings
+    assert warning == "m/v: postrf was filtered from an earlier evaluation. Run hum-rf-filter run again"
+    with pytest.raises(InputError, match="earlier evaluation"):
+        compared(tmp_path, strict=True)
+
+
+def test_a_filtered_layer_with_selections_of_its_own_is_warned_about(tmp_path):
     write_truth(tmp_path, [call(1, CLIP, 1, 2)])
     both = [prediction(1, CLIP, 1.0, 2.0), prediction(2, CLIP, 3.0, 4.0)]
-    made = {"provenance": {"code_version": "0.1.0"}}
     for layer, entries in (("evaluation", both[:1]), ("postrf", both)):
         write_run(tmp_path, entries, [recording(CLIP, TAPE)], layer=layer)
-        index = tmp_path / "runs/m/v" / layer / "index.json"
-        content = json.loads(index.read_text(encoding="utf-8"))
-        index.write_text(json.dumps({**content, "meta": {**content["meta"], **made}}), encoding="utf-8")
+        with_meta(tmp_path, layer, provenance={"code_version": "0.1.0"})
     (warning,) = compared(tmp_path).warnings
     assert warning.startswith("m/v: 1 of 2 postrf selections are not in its evaluation, made anew since")
-    with pytest.raises(InputError, match="not in its evaluation"):
-        compared(tmp_path, strict=True)
 
 
 def test_the_corpus_tells_digests_that_an_index_made_of_text_logs_lacks(tmp_path):

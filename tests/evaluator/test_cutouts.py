@@ -183,6 +183,10 @@ def test_a_selection_without_sound_does_not_cost_the_others(tmp_path):
     ]  # fmt: skip
     (reason,) = json.loads((folder / "failures.json").read_text(encoding="utf-8")).values()
     assert "from 0.5 to 0.5 s (and 1 more) is empty or lies outside the recording" in str(reason)
+    cut_at = (folder / f"{CLIP.removesuffix('.wav')}_100ms_200ms.wav").stat().st_mtime_ns
+    with pytest.raises(PartialFailure):
+        cut(tmp_path / "run", "evaluation", tmp_path / "audio")
+    assert (folder / f"{CLIP.removesuffix('.wav')}_100ms_200ms.wav").stat().st_mtime_ns == cut_at
 
 
 def test_failures_are_forgotten_once_all_is_well(tmp_path):

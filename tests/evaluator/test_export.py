@@ -146,14 +146,21 @@ def test_run_writes_the_formats_that_eval_cfg_asks_for_and_is_then_done(tmp_path
     assert (run / "evaluation/export/selections.csv").is_file()
 
 
-def test_exports_of_selections_that_are_no_more_go(tmp_path):
+def test_exports_of_earlier_selections_are_told_of_and_not_taken_for_current(tmp_path):
+    from hum_evaluator.run import evaluate
+
     run = write_run(tmp_path, {PLAIN: [(0.5, 0.9)]}, 3.0, export="csv, raven", threshold=0.5)
-    export_folder = run / "evaluation/export"
-    (export_folder / "notes.txt").write_text("mine")
-    write_run(tmp_path, {PLAIN: [(0.5, 0.9)]}, 3.0, threshold=0.99)
-    assert [path.name for path in export_folder.iterdir()] == ["notes.txt"]
-    write_run(tmp_path, {PLAIN: [(0.5, 0.9)]}, 3.0, export="csv", threshold=0.99)
-    assert len((export_folder / "selections.csv").read_text(encoding="utf-8").splitlines()) == 1
+    table, cfg = run / "evaluation/export/selections.csv", tmp_path / "BENCHMARK/cfg/m/len200_hop050_th50/eval.cfg"
+    before = table.read_text(encoding="utf-8")
+    cfg.write_text(cfg.read_text().replace("threshold=0.5", "threshold=0.99").replace("export=csv, raven", "export="))
+    (note,) = evaluate(cfg).notes
+    assert "raven, selections.csv may be of earlier selections" in note
+    assert table.read_text(encoding="utf-8") == before  # somebody may have worked on it
+    cfg.write_text(cfg.read_text().replace("export=", "export=csv"))
+    (note,) = evaluate(cfg).notes
+    assert "export: raven may be" in note
+    assert len(table.read_text(encoding="utf-8").splitlines()) == 1
+    assert evaluate(cfg).up_to_date
 
 
 @pytest.mark.parametrize("text", ["", ",", "raven,mp3"])

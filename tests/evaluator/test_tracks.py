@@ -55,6 +55,9 @@ def test_a_log_with_a_hole_says_where_it_is(tmp_path):
     (source,), _ = find_sources(tmp_path, tmp_path)
     (note,) = [note for note in read_prediction(source).notes if "missing between" in note]
     assert "windows are missing between 0.1 and 0.3 s" in note
+    fine = [(start_s, start_s + 0.1, 0.9) for start_s in np.round(np.arange(200) * 0.0012, 3).tolist()]
+    write_log(tmp_path, "a.wav", log_header("/x/a.wav", 24_000) + two_class_windows(fine))
+    assert not [note for note in read_prediction(source).notes if "missing between" in note]  # times are rounded
 
 
 def test_a_score_track_wins_over_a_log(tmp_path):

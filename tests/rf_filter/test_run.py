@@ -276,7 +276,9 @@ def test_a_recording_that_failed_was_not_looked_at(case: Case) -> None:
     assert [one["name"] for one in case.index["meta"]["recordings"]] == [CLIP]
 
 
-def test_a_recording_that_was_replaced_by_one_of_the_same_length_is_filtered_anew(case: Case) -> None:
+def test_a_recording_that_was_replaced_by_one_of_the_same_length_is_filtered_anew(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
     audio, index = case.workspace / "audio" / CLIP, case.run / "evaluation" / "index.json"
     known = RecordingInfo(name=CLIP, tape=TAPE, offset_s=100.5, dur_s=probe(audio).dur_s, sha256=sha256_file(audio))
     write_index(index, PredictionIndex(meta=PredictionMeta(recordings=[known]), entries=[]))
@@ -285,7 +287,13 @@ def test_a_recording_that_was_replaced_by_one_of_the_same_length_is_filtered_ane
     assert run_filter(case.cfg).up_to_date  # newer, but the same
     write_recording(audio, [NOISE])
     os.utime(index, ns=(0, audio.stat().st_mtime_ns - 1))
+    (case.run / "postrf" / "export").mkdir()
+    assert "warning" not in capsys.readouterr().err
     assert not run_filter(case.cfg).up_to_date
+    said = capsys.readouterr().err
+    assert f"{CLIP}: was replaced since it was scored" in said
+    assert "postrf/export: may be of earlier selections" in said
+    assert case.index["meta"]["recordings"][0]["sha256"] == sha256_file(audio)
 
 
 def test_where_every_recording_fails_nothing_is_changed(case: Case) -> None:

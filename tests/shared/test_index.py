@@ -101,6 +101,8 @@ def test_class_is_written_under_its_own_name(tmp_path: Path) -> None:
         ({"pred_path": "a/387_20201207_cut_predict_output.log.annotation.result.txt"}, "387_20201207_cut.wav"),
         ({"recording": "b ü.flac"}, "b ü.flac"),
         ({"recording": "X.WAV"}, "X.WAV"),
+        ({"recording": f"{TAPE}_notes.wav"}, TAPE),
+        ({"recording": "b.flac_10_5.flac"}, "b.flac_10_5.flac"),
     ],
 )
 def test_an_old_entry_without_tape_gets_it_from_names(entry: dict[str, Any], tape: str) -> None:

@@ -297,18 +297,22 @@ def test_a_set_of_other_recordings_is_not_written_over_without_its_arguments(tmp
     plan(root, **field).write()
 
 
-def test_recordings_of_which_the_corpus_says_nothing_are_refused_before_they_are_scored(tmp_path: Path) -> None:
+def test_recordings_of_which_the_corpus_says_nothing_are_scored_and_not_compared(tmp_path: Path) -> None:
     root = trained(tmp_path / "w")
-    for name in ("field/a b.wav", "clips/ü 1.wav_10_20.wav", "clips/other.wav"):
+    for name in ("field/a b.wav", "field/0 b.wav_10_5.wav", "clips/ü 1.wav_10_20.wav", "clips/0 b.wav_10_5.wav"):
         (root / "data" / name).parent.mkdir(exist_ok=True)
         (root / "data" / name).touch()
     times_s = {"dur_s": 1, "clip_start_s": 2, "clip_end_s": 3, "raw_start_s": 2, "raw_end_s": 3}
     hum = {"uid": 1, "clip_path": "labelled_recordings/ü 1.wav_0_10.wav", **times_s}
     write_json(root / "data/bench/corpus_index.json", {"entries": [hum]})
-    with pytest.raises(InputError, match=r"data/field: no recording there is of a tape in .*Leave --corpus-root out"):
-        plan(root, predict_in=str(root / "data/field"), set_name="field")
-    assert not (root / "BENCHMARK/sets").exists()
-    plan(root, predict_in=str(root / "data/clips"), set_name="clips").write()  # another stretch of the same tape
+    field = plan(root, predict_in=str(root / "data/field"), set_name="field")
+    field.write()
+    assert any("no recording there is of a tape in" in line for line in field.warnings)
+    assert [path.name for path in (root / "BENCHMARK/sets/field/jobs").glob("*.jsonl")] == ["predict.manifest.jsonl"]
+    clips = plan(root, predict_in=str(root / "data/clips"), set_name="clips")  # another stretch of the same tape
+    clips.write()
+    assert clips.warnings == []
+    assert (root / "BENCHMARK/sets/clips/jobs/compare.manifest.jsonl").is_file()
 
 
 def test_instead_of_the_benchmarks_recordings_others_are_scored_with_a_warning(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ HOSTILE = """it's a "work" space, 50% $HOME ü.v1"""
 STAND_IN = """\
 #!{python}
 import json, os, signal, sys, time
-from hum_shared.command import end_with_parent
-end_with_parent()
+from hum_shared.command import run_command
+run_command(lambda: None)
 code, *rest = sys.argv[1:]
 progress = rest[rest.index("--progress-file") + 1] if "--progress-file" in rest else None
 print("ran in", os.getcwd(), "threads", os.environ.get("OMP_NUM_THREADS"), flush=True)

@@ -61,6 +61,7 @@ def run_command(call: Callable[[], object]) -> int:
         0, or the exit code of the :class:`~hum_shared.errors.HumError` it raised, or 1 for trouble with the
         machine (disk, memory: one line) and for bugs (stack trace), or 130 after Ctrl-C.
     """
+    end_with_parent()
     try:
         call()
     except HumError as error:
@@ -97,14 +98,15 @@ def run_app(module: str) -> int:
 
     The import is part of the command: libraries take seconds to load, and Ctrl-C may come meanwhile.
     """
-    end_with_parent()
     return run_command(lambda: importlib.import_module(module).app(dashed_options(sys.argv[1:])))
 
 
 def end_with_parent() -> None:
     """Have SIGTERM sent to this process when the one that started it ends, where that one asked for it (Linux only).
 
-    A run that is killed outright cannot stop its tasks: they would go on, beside those of the next run.
+    A run that is killed outright cannot stop its tasks: they would go on, beside those of the next run. The signal
+    comes when the *thread* ends that started this process, so that should be the starter's main one. What starts a
+    container stands between the two: nothing happens there.
     """
     parent = os.environ.pop(PARENT_VARIABLE, "")  # what this process starts is its own affair
     if parent != str(os.getppid()) or sys.platform != "linux":

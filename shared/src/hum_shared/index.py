@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hum_shared import names
-from hum_shared.errors import IndexFileError, InputError
-from hum_shared.files import read_json, write_json
+from hum_shared.errors import IndexFileError, InputError, NameFormatError
+from hum_shared.files import read_json, sha256_json, write_json
 
 SCHEMA_VERSION = 1
 _DIFFERS_FROM_RUN_TO_RUN = frozenset({"generated_at", "created_at", "provenance"})
@@ -168,6 +168,21 @@ class PredictionMeta(_Record):
     tuned_on: dict[str, Any] | None = Field(None, description="what the decoder file says that it was tuned on")
     provenance: dict[str, Any] | None = None
 
+    @property
+    def made_of(self) -> str | None:
+        """The digest of the settings and inputs that this is of; None where they are not known."""
+        made = self.provenance or {}
+        if made.get("cfg_sha256") is None or made.get("inputs") is None:
+            return None
+        return sha256_json([made["cfg_sha256"], made["inputs"]])
+
+
+def _tape_of(name: str) -> str:
+    try:
+        return names.parse_recording(name).tape
+    except NameFormatError:  # a clip that ends before it starts
+        return name
+
 
 class PredictionEntry(_Record):
     """One selection; `start_s`/`end_s` are recording time, `tape_*` tape time (s)."""
@@ -190,16 +205,16 @@ class PredictionEntry(_Record):
     @model_validator(mode="before")
     @classmethod
     def _tape_from_names(cls, value: Any) -> Any:
-        """Give an entry of an old file its tape: the name up to its first `.wav`."""
+        """Give an entry of an old file its tape: the name up to its first `.wav`, or what a name without one says."""
         if not isinstance(value, dict) or value.get("tape") is not None:
             return value
         name = (
             str(value.get("recording") or "")
             or Path(str(value.get("pred_path", ""))).name.partition("_predict_output")[0]
         )
-        if names.is_audio(name):
-            return {**value, "tape": names.parse_recording(name).tape}
         stem, _, _ = name.partition(".wav")
+        if stem == name and names.is_audio(name):  # b.flac, X.WAV
+            return {**value, "tape": _tape_of(name)}
         return {**value, "tape": stem + ".wav"} if stem else value
 
     def tape_interval_s(self) -> tuple[float, float]:

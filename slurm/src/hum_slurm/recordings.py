@@ -7,26 +7,28 @@ from pathlib import Path
 
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.prediction import PredictionCfg
-from hum_shared.errors import InputError
+from hum_shared.errors import InputError, NameFormatError
 from hum_shared.index import CorpusIndex, read_index
 from hum_shared.layout import CORPUS_INDEX, Benchmark
 from hum_shared.names import parse_recording
 from hum_shared.recordings import find_recordings
 from hum_slurm.context import Context
+from hum_slurm.plan import Plan
 
 _LABELLED = "labelled_recordings"
 
 
 def what_to_score(
-    context: Context, corpus_root: str | None, predict_in: str | None, recursive: bool
+    context: Context, plan: Plan, corpus_root: str | None, predict_in: str | None, recursive: bool
 ) -> tuple[Path | None, Path]:
     """Return the corpus with the ground truth, None where there is none, and what is scored.
+
+    Where the corpus named says nothing of the recordings named, there is none, and the plan warns.
 
     Raises
     ------
     InputError
-        When neither a corpus nor recordings are named, they are not there, two would share a score track, or the corpus
-        has no ground truth for any of them.
+        When neither a corpus nor recordings are named, they are not there, or two would share a score track.
     """
     if recursive and predict_in is None:
         raise InputError("--recursive looks below the folder --predict-in: name that, or leave it out")
@@ -47,21 +49,30 @@ def what_to_score(
         raise InputError(f"{corpus}: no such corpus folder; name the right one with --corpus-root")
     if recordings is None:
         return corpus, labelled_recordings(corpus)
-    _require_truth(corpus / CORPUS_INDEX, recordings, found)
-    return corpus, recordings
+    index = corpus / CORPUS_INDEX
+    if _has_truth(index, found):
+        return corpus, recordings
+    plan.warn(
+        f"{recordings}: no recording there is of a tape in {index}, so there is nothing to compare. Leave "
+        "--corpus-root out for recordings without labels, name the corpus that has theirs, or index it again"
+    )
+    return None, recordings
 
 
-def _require_truth(index: Path, recordings: Path, found: Sequence[Path]) -> None:
-    """Refuse recordings of which a corpus says nothing, before hours of scoring end in a comparison that fails."""
+def _has_truth(index: Path, found: Sequence[Path]) -> bool:
+    """Whether an index knows a tape of these recordings; also where it is still to be written."""
     if not index.is_file():
-        return
+        return True
     truth = read_index(index, CorpusIndex)
     tapes = {known.tape for known in (*truth.entries, *(truth.meta.recordings or ()))}
-    if tapes and tapes.isdisjoint(parse_recording(path.name).tape for path in found):
-        raise InputError(
-            f"{recordings}: no recording there is of a tape in {index}, so nothing could be compared. Leave "
-            "--corpus-root out for recordings without labels, or name the corpus that has theirs."
-        )
+    return not tapes or any(_tape_of(path) in tapes for path in found)
+
+
+def _tape_of(path: Path) -> str | None:
+    try:
+        return parse_recording(path.name).tape
+    except NameFormatError:  # the predictor reports it, of this recording alone
+        return None
 
 
 def refuse_other_recordings(context: Context, benchmark: Benchmark, recordings: Path) -> None:

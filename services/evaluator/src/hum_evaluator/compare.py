@@ -133,7 +133,11 @@ def compare(gt_file: Path, runs_dir: Path, rules: Rules, progress_file: Path | N
             for layer in rules.layers:
                 if layer in present:
                     index = read_index(indexes[layer], PredictionIndex)
-                    if before is not None and (n_others := _not_among(index, before)):
+                    if before is not None and _is_of_another(index, before):
+                        found.warnings.append(
+                            f"{name}: {layer} was filtered from an earlier evaluation. Run hum-rf-filter run again"
+                        )
+                    elif before is not None and (n_others := _not_among(index, before)):
                         found.warnings.append(
                             f"{name}: {n_others} of {len(index.entries)} {layer} selections are not in its evaluation, "
                             "made anew since, or whose tables were changed. Run both again to compare them"
@@ -158,6 +162,12 @@ def compare(gt_file: Path, runs_dir: Path, rules: Rules, progress_file: Path | N
         if refusals:
             raise InputError(refusals[0] if len(refusals) == 1 else f"{len(refusals)} problems: {' | '.join(refusals)}")
     return found
+
+
+def _is_of_another(index: PredictionIndex, before: PredictionIndex) -> bool:
+    """Whether a filtered index says that it comes of another evaluation than this one."""
+    filtered = (index.meta.model_extra or {}).get("evaluation_sha256")
+    return filtered is not None and before.meta.made_of is not None and filtered != before.meta.made_of
 
 
 def _not_among(index: PredictionIndex, before: PredictionIndex) -> int:

@@ -151,6 +151,13 @@ def _bring_up_to_date(
         record.begin(name)
         _cut_recording(source, {path: entry for path, entry in cutouts.items() if path not in current})
     record.finish(name, state)
+    if silent := [entry for path, entry in cutouts.items() if not path.exists()]:
+        count = f" (and {len(silent) - 1} more)" if len(silent) > 1 else ""
+        raise AudioError(
+            f"{source}: the selection from {silent[0].start_s} to {silent[0].end_s} s{count} is empty or lies outside "
+            f"the recording, which is {probe(source).dur_s:.3f} s long; the others were cut. Is it the file that was "
+            "predicted?"
+        )
     return len(cutouts) - len(current)
 
 
@@ -162,26 +169,18 @@ def cutout_name(stem: str, entry: PredictionEntry) -> str:
 
 
 def _cut_recording(source: Path, wanted: Mapping[Path, PredictionEntry]) -> None:
+    """Write the selections of a recording, but for those that hold none of its samples."""
     info = probe(source)
     dtype, subtype = _LOSSLESS.get(info.subtype, (None, "PCM_16"))
-    without_sound: list[PredictionEntry] = []
     for path, entry in wanted.items():
         start = round(entry.start_s * info.sample_rate)
         stop = min(round(entry.end_s * info.sample_rate), info.frames)
-        if start >= stop:
-            without_sound.append(entry)
+        if start >= stop:  # no sound, no file
             continue
         # Samples of a lossless format are copied as they are; others are decoded.
         samples = read_frames(source, start, stop) if dtype is None else _read_as(dtype, source, start, stop)
         with atomic_path(path) as temporary:
             write_wav(temporary, samples, info.sample_rate, subtype)
-    if without_sound:
-        first = without_sound[0]
-        count = f" (and {len(without_sound) - 1} more)" if len(without_sound) > 1 else ""
-        raise AudioError(
-            f"{source}: the selection from {first.start_s} to {first.end_s} s{count} is empty or lies outside the "
-            f"recording, which is {info.dur_s:.3f} s long; the others were cut. Is it the file that was predicted?"
-        )
 
 
 def _read_as(dtype: str, source: Path, start: int, stop: int) -> NDArray[Any]:

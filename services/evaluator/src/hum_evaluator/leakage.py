@@ -177,7 +177,8 @@ def sources_of_run(
     forest = extra.get("rf_model")
     if layer == "postrf" and isinstance(forest, str):
         path = workspace.resolve(forest)
-        if _is_of_another(forest_card(path), [str(extra.get("rf_model_sha256"))]):
+        used = extra.get("rf_model_sha256")
+        if isinstance(used, str) and _is_of_another(forest_card(path), [used]):
             replaced.append(
                 f"{path.name}: trained again since it filtered these, so the filter's training tapes are not known any "
                 "more. Filter the runs again"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import hum_shared
-from hum_evaluator.export import are_there, remove_all, write_exports
+from hum_evaluator.export import are_there, left_of_earlier, write_exports
 from hum_evaluator.export.rows import selections_of
 from hum_evaluator.tracks import Prediction, Source, find_sources, read_prediction
 from hum_shared.config.cfg import read_cfg
@@ -18,7 +18,7 @@ from hum_shared.config.decoding import DecoderFile, DecoderSettings, read_decode
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.config.workspace import workspace_of
 from hum_shared.decoders import Selections, decode, noise_between
-from hum_shared.errors import HumError, InputError
+from hum_shared.errors import HumError, InputError, NameFormatError
 from hum_shared.failures import settle_failures
 from hum_shared.files import name_that_fits, sha256_file, sha256_json
 from hum_shared.index import (
@@ -114,7 +114,7 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
         done = (
             None
             if failures or failures_file.exists() or not are_there(cfg.exports, tables.parent / "export")
-            else _finished(index_file, tables, settings_sha256, sources, inputs)
+            else _finished(index_file, tables, settings_sha256, sources, inputs, cfg.exports)
         )
         if done is not None:
             progress.advance(len(sources), f"nothing to do: {index_file} is up to date")
@@ -122,7 +122,6 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
 
         # The index says that the tables are complete; until they are, there must be none.
         index_file.unlink(missing_ok=True)
-        remove_all(tables.parent / "export")
         recordings: list[RecordingInfo] = []
         entries: list[PredictionEntry] = []
         models = sorted({read_score_meta(source.path).model_sha256 for source in sources if not source.is_log})
@@ -133,10 +132,15 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
             table = table_file(tables, source.recording)
             try:
                 prediction = read_prediction(source)
-                found = decode(prediction.windows, settings)
+            except HumError as error:
+                failures[source.recording] = str(error)
+                progress.advance(1)
+                continue
+            found = decode(prediction.windows, settings)
+            try:
                 with name_that_fits(source.recording):
                     write_selections(table, table_rows(prediction, found, cfg.noise_in_anno))
-            except HumError as error:
+            except NameFormatError as error:
                 failures[source.recording] = str(error)
                 progress.advance(1)
                 continue
@@ -147,8 +151,10 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
             progress.advance(1)
         _remove_stale(tables, recordings)
         tuned_on = None if tuned is None else tuned.tuned_on
-        index = _index(settings, settings_sha256, recordings, entries, inputs, models, tuned_on)
+        index = _index(settings, settings_sha256, recordings, entries, inputs, models, tuned_on, cfg.exports)
         write_exports(selections_of(run, "evaluation", index), cfg.exports, tables.parent / "export")
+        if left := left_of_earlier(cfg.exports, folder := tables.parent / "export"):
+            notes.append(f"{folder}: {', '.join(left)} may be of earlier selections. Export again, or remove them")
         write_index(index_file, index)
         settle_failures(failures_file, failures, len(failures) + len(recordings))
         return Evaluation(index_file, len(recordings), len(entries), up_to_date=False, notes=tuple(notes))
@@ -244,6 +250,7 @@ def _index(
     inputs: Mapping[str, str],
     models: Sequence[str],
     tuned_on: Mapping[str, Any] | None,
+    exports: Sequence[str],
 ) -> PredictionIndex:
     provenance = collect(_PACKAGES, cfg_sha256=settings_sha256, inputs=inputs)
     meta = PredictionMeta.model_validate(
@@ -256,6 +263,7 @@ def _index(
             "recordings": list(recordings),
             "models": list(models) or None,
             "tuned_on": tuned_on,
+            "exports": list(exports),
             "provenance": provenance.model_dump(mode="json"),
         }
     )
@@ -263,9 +271,14 @@ def _index(
 
 
 def _finished(
-    index_file: Path, tables: Path, settings_sha256: str, sources: Sequence[Source], inputs: Mapping[str, str]
+    index_file: Path,
+    tables: Path,
+    settings_sha256: str,
+    sources: Sequence[Source],
+    inputs: Mapping[str, str],
+    exports: Sequence[str],
 ) -> PredictionIndex | None:
-    """Return the index if it was made by this code from these inputs and settings and its tables are there."""
+    """Return the index if it was made by this code from these inputs and settings, with its tables and exports."""
     if not index_file.exists():
         return None
     try:
@@ -277,6 +290,7 @@ def _finished(
         made.get("inputs") == dict(inputs)
         and made.get("cfg_sha256") == settings_sha256
         and made.get("code_version") == hum_shared.__version__
+        and set(exports) <= set((index.meta.model_extra or {}).get("exports") or ())
         and _tables(tables) == {table_file(tables, source.recording) for source in sources}
     )
     return index if same else None

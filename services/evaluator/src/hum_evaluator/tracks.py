@@ -21,6 +21,7 @@ from hum_shared.layout import LOG_SUFFIX, SCORE_SUFFIX
 from hum_shared.scores import read_score_meta, read_score_track
 
 _HEAD_LINES = 200
+_ROUNDED_S = 0.001  # times in logs
 _GAP_STEPS = 1.5
 """Starts of two windows that are farther apart than this many usual steps have one missing between them."""
 
@@ -181,7 +182,7 @@ def _from_log(source: Source) -> Prediction:
             "finish, or the log was cut off. What is missing counts as searched; predict again"
         )
     apart_s = np.diff(log.start_s)
-    if len(apart_s) and apart_s.max() > _GAP_STEPS * np.median(apart_s):
+    if len(apart_s) and apart_s.max() > _GAP_STEPS * np.median(apart_s) + _ROUNDED_S:
         first = int(np.argmax(apart_s))
         notes.append(
             f"{source.path.name}: windows are missing between {log.start_s[first]:g} and {log.start_s[first + 1]:g} s. "

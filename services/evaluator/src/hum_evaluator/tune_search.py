@@ -61,7 +61,8 @@ class Tuned:
         What they reach on the material.
     left_out
         F1 at each of `IOUS` where every tape was decoded with what the other tapes chose: setting, cut and shifts.
-        (What is tried, and the temperature, come from all tapes.) None where fewer than two tapes hold calls.
+        (What is tried, and the temperature, come from all tapes; where their shifts differ, the others chose with those
+        of all.) None where fewer than two tapes hold calls.
     n_settings
         How many were tried.
     table

@@ -58,7 +58,7 @@ def fit_forest(data: TrainingData, rows: Rows, kind: str, trees: int, neg_per_po
     if data.is_target[rows].all():
         raise InputError(
             f"with {neg_per_pos} noise rows per target of each tape, no noise is left to learn from in some fold: it "
-            "lies on tapes with few targets or none. Give a larger --neg-per-pos, or none to keep all rows."
+            "lies on tapes with few targets or none. Give a larger --neg-per-pos, or leave it out."
         )
     features = data.features.iloc[rows]
     # A fold may have no value at all of a column that is filled in: 0 then, as for forests without medians.

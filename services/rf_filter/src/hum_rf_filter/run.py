@@ -97,7 +97,8 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
             return Filtered(run.index, int(progress.total), len(done.entries), up_to_date=True)
 
         forest = load_forest(model, cfg.rf_model_sha256)
-        for line in (*forest.warnings, *check_fit(forest, cfg, settings, sources, model)):
+        fit = check_fit(forest, cfg, settings, sources, model)
+        for line in (*_replaced(sources, evaluation), *forest.warnings, *fit):
             warn(line)
         # The index says that all below postrf belongs together; until it does, there must be none.
         run.index.unlink(missing_ok=True)
@@ -114,8 +115,21 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
         inputs = {source.table.name: source.digest for source in filtered}
         meta["provenance"] = collect(_PACKAGES, cfg_sha256=cfg.digest(), inputs=inputs).model_dump(mode="json")
         write_index(run.index, PredictionIndex(meta=PredictionMeta.model_validate(meta), entries=entries))
+        if (exports := run.index.parent / "export").is_dir():
+            warn(f"{exports}: may be of earlier selections. Export again, or remove it")
         settle_failures(run.failures, failures, len(tables))
         return Filtered(run.index, int(progress.total), len(entries), up_to_date=False)
+
+
+def _replaced(sources: Sequence[Source], evaluation: Evaluation) -> list[str]:
+    """Return a line for each recording that is not the one that was scored."""
+    scored = {info.name: info.sha256 for info in (evaluation.recordings or {}).values() if info.sha256 is not None}
+    now = {one.info.name: one.info.sha256 for one in sources if one.path is not None and one.info is not None}
+    return [
+        f"{name}: was replaced since it was scored, its selections are those of the earlier recording. Predict again"
+        for name, sha256 in sorted(now.items())
+        if scored.get(name, sha256) != sha256
+    ]
 
 
 def _threshold(cfg: RfCfg, card: ForestCard | None) -> float:
@@ -197,7 +211,8 @@ def _meta(
 ) -> dict[str, Any]:
     recordings: list[RecordingInfo]
     if evaluation.recordings is not None:  # those that failed were not looked at: their calls are no misses
-        recordings = [info for info in evaluation.recordings.values() if info.name not in failures]
+        now = {one.info.name: one.info for one in sources if one.info is not None}
+        recordings = [now.get(one.name, one) for one in evaluation.recordings.values() if one.name not in failures]
     else:
         recordings = sorted((one.info for one in sources if one.info is not None), key=lambda info: info.name)
     return {
@@ -205,6 +220,7 @@ def _meta(
         "n_preds": n_entries,
         "n_entries": n_entries,
         "recordings": recordings,
+        "evaluation_sha256": evaluation.made_of,
         "models": evaluation.models,
         "tuned_on": evaluation.tuned_on,
         "rf_model": cfg.rf_model_path,

@@ -37,6 +37,8 @@ class Evaluation:
         What the decoder was tuned on, where the index says it.
     models
         Digests of the model files whose scores were decoded, likewise.
+    made_of
+        What `postrf/index.json` says that it was filtered from, see :attr:`~hum_shared.index.PredictionMeta.made_of`.
     written_ns
         When the index was written; recordings that were written later are not taken for those that it knows.
     """
@@ -45,6 +47,7 @@ class Evaluation:
     measures: Mapping[tuple[str | None, float, float], Mapping[str, float | None]] = field(default_factory=dict)
     tuned_on: Mapping[str, Any] | None = None
     models: Sequence[str] | None = None
+    made_of: str | None = None
     written_ns: int = 0
 
     def info(self, stem: str) -> RecordingInfo | None:
@@ -55,7 +58,7 @@ class Evaluation:
         """Return the SHA-256 of what is passed on from here."""
         known = None if self.recordings is None else [one.model_dump() for one in self.recordings.values()]
         measures = [[*key, dict(found)] for key, found in self.measures.items()]
-        return sha256_json([known, measures, self.tuned_on, self.models])
+        return sha256_json([known, measures, self.tuned_on, self.models, self.made_of])
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,7 @@ def read_evaluation(path: Path) -> Evaluation:
         },
         index.meta.tuned_on,
         index.meta.models,
+        index.meta.made_of,
         path.stat().st_mtime_ns,
     )
 

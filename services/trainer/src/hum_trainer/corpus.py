@@ -17,6 +17,7 @@ DATASET_PREFIX = "dataset_"
 
 Tick = Callable[[], None]
 """Called once per file that was looked at."""
+_NAMED = 10  # broken recordings, in a message
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def read_recordings(root: Path, files: Iterable[Path], *, digests: bool, tick: T
     InputError
         When two files share their full name (which is a recording's identity).
     AudioError
-        When files are empty, truncated or not audio; names all of them.
+        When files are empty, truncated or not audio; names the first ten.
     """
     found: dict[str, Recording] = {}
     broken: list[str] = []
@@ -113,12 +114,13 @@ def read_recordings(root: Path, files: Iterable[Path], *, digests: bool, tick: T
         except AudioError as error:
             broken.append(str(error))
             continue
-        digest = sha256_file(path) if digests else None
+        digest = sha256_file(path) if digests and not broken else None
         found[path.name] = Recording(relative, names.parse_recording(path.name), info.dur_s, info.sample_rate, digest)
         tick()
     if broken:
         count = f"{root}: {len(broken)} recordings cannot be read: " if len(broken) > 1 else ""
-        raise AudioError(count + "; ".join(broken))
+        more = f"; and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
+        raise AudioError(count + "; ".join(broken[:_NAMED]) + more)
     return found
 
 

@@ -33,7 +33,7 @@ class DecoderSettings(CfgModel):
     )
     step_s: float = Field(0.1, gt=0, description="change: half-length of the step filter, s")
     merge_drop: float = Field(
-        0.3, ge=0, le=1, description="change: neighbours join unless the score drops by this between them"
+        0.3, ge=0, le=1, description="change: neighbours join unless the score drops by this from the higher of them"
     )
     min_gap_s: float = Field(0.0, ge=0, description="neighbours that are closer become one selection, s")
     min_duration_s: float = Field(0.0, ge=0, description="shorter selections are dropped, s")

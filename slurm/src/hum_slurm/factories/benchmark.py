@@ -79,7 +79,7 @@ def plan_benchmark(
     """
     plan = context.start_plan()
     benchmark = benchmark_tree(context, set_name)
-    corpus, recordings = what_to_score(context, corpus_root, predict_in, recursive)
+    corpus, recordings = what_to_score(context, plan, corpus_root, predict_in, recursive)
     if set_name is not None and corpus_root is None and predict_in is None:
         refuse_other_recordings(context, benchmark, recordings)
     variants_path = context.given(variants_json, context.settings.benchmark_variants) or SHIPPED_VARIANTS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -69,13 +68,9 @@ def parse_formats(text: str) -> tuple[str, ...]:
     return known
 
 
-def remove_all(folder: Path) -> None:
-    """Remove the exports of a layer: they are of selections that are no more."""
-    for place in map(folder.joinpath, _PLACES.values()):
-        if place.is_dir():
-            shutil.rmtree(place)
-        else:
-            place.unlink(missing_ok=True)
+def left_of_earlier(formats: Sequence[str], folder: Path) -> list[str]:
+    """Return what a folder holds in other formats than these, which have just been written."""
+    return [place for name, place in _PLACES.items() if name not in formats and (folder / place).exists()]
 
 
 def are_there(formats: Sequence[str], folder: Path) -> bool:

@@ -1,0 +1,37 @@
+"""A task whose run is killed outright is told so, whatever its program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from hum_shared.command import PARENT_VARIABLE
+
+PROGRAM = """
+import ctypes, importlib, sys
+module, *sys.argv[1:] = sys.argv[1:]
+from hum_shared import command
+told = ctypes.c_int()
+get_it = lambda: ctypes.CDLL(None).prctl(2, ctypes.byref(told))  # PR_GET_PDEATHSIG
+import atexit
+atexit.register(lambda: (get_it(), print("signal", told.value)))
+sys.exit(importlib.import_module(module).main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent ended")
+@pytest.mark.parametrize(
+    "module", ["hum_trainer.cli", "hum_predictor.cli", "hum_evaluator.__main__", "hum_rf_filter.__main__"]
+)
+def test_every_program_asks_for_the_signal_and_passes_the_request_on_to_nobody(module: str) -> None:
+    environment = {**os.environ, PARENT_VARIABLE: str(os.getpid())}
+    command = [sys.executable, "-c", PROGRAM, module, "--help"]
+    asked = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert asked.stdout.splitlines()[-1] == "signal 15"
+    other = subprocess.run(
+        command, env={**environment, PARENT_VARIABLE: "1"}, capture_output=True, text=True, check=True
+    )
+    assert other.stdout.splitlines()[-1] == "signal 0"
