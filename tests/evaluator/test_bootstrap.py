@@ -135,7 +135,7 @@ def test_nothing_has_no_interval():
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.integers(0, 3)), min_size=5, max_size=9))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_intervals_lie_between_zero_and_one(rows):
     found = intervals95(tapes(*[(tp, tp + fp, tp + fn) for tp, fp, fn in rows]))
     for low, high in filter(None, (found.precision, found.recall, found.f1)):

@@ -88,7 +88,7 @@ def test_a_range_beyond_the_file_is_clamped(tmp_path: Path) -> None:
     assert audio.read_frames(tmp_path / "a.wav", 50, 20).shape == (0, 1)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(1, 3000),
     st.integers(1, 2),

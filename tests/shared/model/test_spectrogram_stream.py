@@ -30,7 +30,7 @@ def rows(opts: DataOpts, audio: np.ndarray, edges: list[int]) -> torch.Tensor:
     return torch.cat(list(SpectrogramStream(opts).rows(blocks, len(audio))))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(n=st.integers(1, 30_000), edges=st.lists(st.integers(0, 30_000), max_size=5), hop=st.sampled_from([64, 300]))
 def test_blocks_give_what_the_whole_gives(n: int, edges: list[int], hop: int) -> None:
     opts = options(hop_length=hop)

@@ -17,7 +17,7 @@ def _errors(conv, x):
         return (WinogradConv2d(conv)(x) - exact).abs().max(), (conv(x) - exact).abs().max()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 6), st.integers(1, 13)),
     out_channels=st.integers(1, 4),

@@ -47,7 +47,7 @@ def _answers(client: Client, path: str, mode: GenerationMode) -> int:
     operation = schemathesis.openapi.from_url(f"{client.url}/openapi.json")[path]["GET"]
 
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     def ask(case: schemathesis.Case) -> None:
         nonlocal n_answers
         case.call_and_validate(timeout=20)
