@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from hum_shared.model.network import Network, input_shapes
+from hum_shared.model.products import add_product_
 
 _FEWEST_CHANNELS = 512  # on CPUs; with fewer, general convolutions are as fast: "The epoch" in benchmarks/README.md
 
@@ -88,7 +89,7 @@ class TapConv2d(nn.Module):
         out = x.new_empty(n_rows, columns.shape[1], weight.shape[2])
         for order, tap in enumerate(self._taps):
             source, target = columns[tap.source].flatten(0, 1), out[tap.target].flatten(0, 1)
-            target.addmm_(source, self._of(weight, tap), beta=int(order > 0))  # the first reaches every row
+            add_product_(target, source, self._of(weight, tap), fresh=order == 0)  # the first reaches every row
         return out.view(n_rows, len(x), n_bins, out.shape[2]).permute(1, 0, 2, 3).contiguous().permute(0, 3, 1, 2)
 
     def input_gradient(self, x: Tensor, weight: Tensor, pull: Tensor) -> Tensor:
@@ -99,7 +100,7 @@ class TapConv2d(nn.Module):
         for tap in self._taps:
             target = columns[tap.source].flatten(0, 1)
             known = tap.source.start < written  # by a tap before
-            target.addmm_(pull[tap.target].flatten(0, 1), self._of(weight, tap).t(), beta=int(known))
+            add_product_(target, pull[tap.target].flatten(0, 1), self._of(weight, tap).t(), fresh=not known)
             written = max(written, tap.source.stop)
         by_tap = columns.view(rows, n, _strided(bins, self.stride), 3, channels)
         padded = pull.new_zeros(rows, n, bins + 2, channels)
@@ -115,7 +116,7 @@ class TapConv2d(nn.Module):
         gradient = pull.new_empty(len(self._live), columns.shape[2], pull.shape[2])
         for tap in self._taps:
             source, target = columns[tap.source].flatten(0, 1), pull[tap.target].flatten(0, 1)
-            torch.mm(source.t(), target, out=self._of(gradient, tap))
+            add_product_(self._of(gradient, tap), source.t(), target, fresh=True)
         return gradient
 
     def _of(self, weight: Tensor, tap: _Tap) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hum_shared.model.dense import DenseMember, DenseNetwork, folded
+from hum_shared.model.products import add_product_, product
 
 
 class TimeMajorNetwork(nn.Module):
@@ -66,10 +67,10 @@ class _TimeConv(nn.Module):
         self._dilation = conv.dilation[0]
 
     def forward(self, x: Tensor) -> Tensor:
-        out = torch.addmm(self.bias, x, self.taps[len(self.taps) // 2])
+        out = product(x, self.taps[len(self.taps) // 2], self.bias)
         if len(self.taps) == 3 and len(x) > self._dilation:
-            out[self._dilation :].addmm_(x[: -self._dilation], self.taps[0])
-            out[: -self._dilation].addmm_(x[self._dilation :], self.taps[2])
+            add_product_(out[self._dilation :], x[: -self._dilation], self.taps[0])
+            add_product_(out[: -self._dilation], x[self._dilation :], self.taps[2])
         return out
 
 

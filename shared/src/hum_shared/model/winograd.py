@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from hum_shared.model.products import add_product_, product
+
 _TILE = 4  # outputs along frequency that come from 6 products instead of 12
 _A, _B = (
     math.sqrt(0.5),
@@ -113,10 +115,10 @@ def _along_time(x: Tensor, taps: Tensor) -> Tensor:
     """Convolve x (T, N, tiles, C) with taps (3, C, out) along time."""
     rows, out_channels = x.shape[0], taps.shape[2]
     x = x.flatten(1, 2)
-    out = torch.mm(x.flatten(0, 1), taps[1]).view(rows, -1, out_channels)
+    out = product(x.flatten(0, 1), taps[1]).view(rows, -1, out_channels)
     if rows > 1:
-        out[1:].view(-1, out_channels).addmm_(x[:-1].flatten(0, 1), taps[0])
-        out[:-1].view(-1, out_channels).addmm_(x[1:].flatten(0, 1), taps[2])
+        add_product_(out[1:].view(-1, out_channels), x[:-1].flatten(0, 1), taps[0])
+        add_product_(out[:-1].view(-1, out_channels), x[1:].flatten(0, 1), taps[2])
     return out.view(rows, -1, out_channels)
 
 
