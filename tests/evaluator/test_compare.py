@@ -385,7 +385,6 @@ def with_meta(root, layer, **more):
     index = root / "runs/m/v" / layer / "index.json"
     content = json.loads(index.read_text(encoding="utf-8"))
     index.write_text(json.dumps({**content, "meta": {**content["meta"], **more}}), encoding="utf-8")
-    return read_index(index, PredictionIndex).meta
 
 
 def test_a_filtered_layer_of_another_evaluation_is_warned_about(tmp_path):
@@ -393,11 +392,13 @@ def test_a_filtered_layer_of_another_evaluation_is_warned_about(tmp_path):
     write_truth(tmp_path, [call(1, CLIP, 1, 2)])
     for layer in ("evaluation", "postrf"):
         write_run(tmp_path, [prediction(1, CLIP, 1.0, 2.0)], [recording(CLIP, TAPE)], layer=layer)
-    made = {"code_version": "0.1.0", "cfg_sha256": "a" * 64, "inputs": {CLIP: "b" * 64}}
-    meta = with_meta(tmp_path, "evaluation", provenance=made)
-    with_meta(tmp_path, "postrf", provenance=made, evaluation_sha256=meta.made_of)
+    evaluation = read_index(tmp_path / "runs/m/v/evaluation/index.json", PredictionIndex)
+    with_meta(tmp_path, "postrf", evaluation_sha256=evaluation.selections_sha256)
     assert compared(tmp_path, strict=True).warnings == []
-    with_meta(tmp_path, "evaluation", provenance={**made, "cfg_sha256": "c" * 64})
+    more = [prediction(1, CLIP, 1.0, 2.0), prediction(2, CLIP, 3.0, 4.0)]
+    (tmp_path / "runs/m/v/evaluation/index.json").unlink()
+    (tmp_path / "runs/m/v/evaluation").rmdir()
+    write_run(tmp_path, more, [recording(CLIP, TAPE)])
     (warning,) = compared(tmp_path).warnings
     assert warning == "m/v: postrf was filtered from an earlier evaluation. Run hum-rf-filter run again"
     with pytest.raises(InputError, match="earlier evaluation"):

@@ -168,14 +168,6 @@ class PredictionMeta(_Record):
     tuned_on: dict[str, Any] | None = Field(None, description="what the decoder file says that it was tuned on")
     provenance: dict[str, Any] | None = None
 
-    @property
-    def made_of(self) -> str | None:
-        """The digest of the settings and inputs that this is of; None where they are not known."""
-        made = self.provenance or {}
-        if made.get("cfg_sha256") is None or made.get("inputs") is None:
-            return None
-        return sha256_json([made["cfg_sha256"], made["inputs"]])
-
 
 def _tape_of(name: str) -> str:
     try:
@@ -238,6 +230,11 @@ class PredictionIndex(_Record):
 
     meta: PredictionMeta = Field(default_factory=PredictionMeta)
     entries: list[PredictionEntry]
+
+    @property
+    def selections_sha256(self) -> str:
+        """The digest of what is selected: of where, when and what, not of how sure."""
+        return sha256_json([[one.recording or one.tape, one.start_s, one.end_s, one.label] for one in self.entries])
 
 
 def read_index(path: Path, kind: type[_Index]) -> _Index:

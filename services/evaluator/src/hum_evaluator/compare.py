@@ -167,7 +167,7 @@ def compare(gt_file: Path, runs_dir: Path, rules: Rules, progress_file: Path | N
 def _is_of_another(index: PredictionIndex, before: PredictionIndex) -> bool:
     """Whether a filtered index says that it comes of another evaluation than this one."""
     filtered = (index.meta.model_extra or {}).get("evaluation_sha256")
-    return filtered is not None and before.meta.made_of is not None and filtered != before.meta.made_of
+    return filtered is not None and filtered != before.selections_sha256
 
 
 def _not_among(index: PredictionIndex, before: PredictionIndex) -> int:

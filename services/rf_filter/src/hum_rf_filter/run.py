@@ -220,7 +220,7 @@ def _meta(
         "n_preds": n_entries,
         "n_entries": n_entries,
         "recordings": recordings,
-        "evaluation_sha256": evaluation.made_of,
+        "evaluation_sha256": evaluation.selections_sha256,
         "models": evaluation.models,
         "tuned_on": evaluation.tuned_on,
         "rf_model": cfg.rf_model_path,

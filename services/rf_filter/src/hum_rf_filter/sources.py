@@ -37,8 +37,8 @@ class Evaluation:
         What the decoder was tuned on, where the index says it.
     models
         Digests of the model files whose scores were decoded, likewise.
-    made_of
-        What `postrf/index.json` says that it was filtered from, see :attr:`~hum_shared.index.PredictionMeta.made_of`.
+    selections_sha256
+        Digest of its selections; `postrf/index.json` says by it what was filtered.
     written_ns
         When the index was written; recordings that were written later are not taken for those that it knows.
     """
@@ -47,7 +47,7 @@ class Evaluation:
     measures: Mapping[tuple[str | None, float, float], Mapping[str, float | None]] = field(default_factory=dict)
     tuned_on: Mapping[str, Any] | None = None
     models: Sequence[str] | None = None
-    made_of: str | None = None
+    selections_sha256: str | None = None
     written_ns: int = 0
 
     def info(self, stem: str) -> RecordingInfo | None:
@@ -58,7 +58,7 @@ class Evaluation:
         """Return the SHA-256 of what is passed on from here."""
         known = None if self.recordings is None else [one.model_dump() for one in self.recordings.values()]
         measures = [[*key, dict(found)] for key, found in self.measures.items()]
-        return sha256_json([known, measures, self.tuned_on, self.models, self.made_of])
+        return sha256_json([known, measures, self.tuned_on, self.models, self.selections_sha256])
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def read_evaluation(path: Path) -> Evaluation:
         },
         index.meta.tuned_on,
         index.meta.models,
-        index.meta.made_of,
+        index.selections_sha256,
         path.stat().st_mtime_ns,
     )
 
