@@ -296,6 +296,16 @@ def test_a_recording_that_was_replaced_by_one_of_the_same_length_is_filtered_ane
     assert case.index["meta"]["recordings"][0]["sha256"] == sha256_file(audio)
 
 
+def test_an_evaluation_made_again_alike_needs_no_new_filter(case: Case) -> None:
+    index = case.run / "evaluation" / "index.json"
+    for hour in ("a", "b"):  # score tracks name it, so that their bytes differ
+        made = {"cfg_sha256": "c" * 64, "inputs": {"a.parquet": hour * 64}, "created_at": hour}
+        write_index(index, PredictionIndex(meta=PredictionMeta(provenance=made), entries=[]))
+        done = run_filter(case.cfg)
+    assert done.up_to_date
+    assert case.index["meta"]["evaluation_sha256"] == read_index(index, PredictionIndex).selections_sha256
+
+
 def test_where_every_recording_fails_nothing_is_changed(case: Case) -> None:
     run_filter(case.cfg)
     before = case.files()
