@@ -191,6 +191,8 @@ def test_a_run_that_is_killed_outright_takes_its_rows_with_it(workspace: Workspa
         wait_for(workspace.root / "ready")
         started.kill()
     wait_for(workspace.root / "told")
+    time.sleep(0.2)  # it is there before its text
+    assert (workspace.root / "told").read_text() == "SIGTERM"
 
 
 def test_signals_mean_what_they_did_before_once_the_run_is_over(workspace: Workspace) -> None:
