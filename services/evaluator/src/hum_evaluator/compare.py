@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from hum_evaluator.bootstrap import Counts, by_tape, drawn
+from hum_evaluator.layers import mismatch
 from hum_evaluator.leakage import (
     Certificate,
     certify,
@@ -133,15 +134,8 @@ def compare(gt_file: Path, runs_dir: Path, rules: Rules, progress_file: Path | N
             for layer in rules.layers:
                 if layer in present:
                     index = read_index(indexes[layer], PredictionIndex)
-                    if before is not None and _is_of_another(index, before):
-                        found.warnings.append(
-                            f"{name}: {layer} was filtered from an earlier evaluation. Run hum-rf-filter run again"
-                        )
-                    elif before is not None and (n_others := _not_among(index, before)):
-                        found.warnings.append(
-                            f"{name}: {n_others} of {len(index.entries)} {layer} selections are not in its evaluation, "
-                            "made anew since, or whose tables were changed. Run both again to compare them"
-                        )
+                    if before is not None and (wrong := mismatch(layer, index, before)):
+                        found.warnings.append(f"{name}: {wrong}")
                     before = index
                     keys: Row = {"model": folder.parent.name, "variant": folder.name, "layer": layer}
                     added = _add_run(found, refusals, index, keys, truth, rules)
@@ -162,20 +156,6 @@ def compare(gt_file: Path, runs_dir: Path, rules: Rules, progress_file: Path | N
         if refusals:
             raise InputError(refusals[0] if len(refusals) == 1 else f"{len(refusals)} problems: {' | '.join(refusals)}")
     return found
-
-
-def _is_of_another(index: PredictionIndex, before: PredictionIndex) -> bool:
-    """Whether a filtered index says that it comes of another evaluation than this one."""
-    filtered = (index.meta.model_extra or {}).get("evaluation_sha256")
-    return filtered is not None and filtered != before.selections_sha256
-
-
-def _not_among(index: PredictionIndex, before: PredictionIndex) -> int:
-    """Return how many selections of an index another one does not have; 0 where they are not of these programs."""
-    if index.meta.provenance is None or before.meta.provenance is None:
-        return 0
-    known = {(one.recording, one.start_s, one.end_s) for one in before.entries}
-    return sum((one.recording, one.start_s, one.end_s) not in known for one in index.entries)
 
 
 def compare_run(
