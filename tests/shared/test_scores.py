@@ -74,6 +74,19 @@ def test_a_track_that_lacks_rows_is_refused(tmp_path: Path) -> None:
         read_score_track(tmp_path / "x.parquet")
 
 
+def test_damaged_scores_are_noticed(tmp_path: Path) -> None:
+    _write(tmp_path / "x.parquet")
+    whole = (tmp_path / "x.parquet").read_bytes()
+    group = pq.read_metadata(tmp_path / "x.parquet").row_group(0)
+    for number in range(group.num_columns):
+        column = group.column(number)
+        last = column.dictionary_page_offset + column.total_compressed_size - 1  # of its values
+        (tmp_path / "x.parquet").write_bytes(whole[:last] + bytes([whole[last] ^ 1]) + whole[last + 1 :])
+        assert read_score_meta(tmp_path / "x.parquet") == META
+        with pytest.raises(TableError, match=r"x\.parquet: the scores are damaged .*Delete the file"):
+            read_score_track(tmp_path / "x.parquet")
+
+
 def test_an_interrupted_track_does_not_appear(tmp_path: Path) -> None:
     def interrupted() -> None:
         with score_writer(tmp_path / "x.parquet", META) as writer:

@@ -120,7 +120,10 @@ def score_writer(path: Path, meta: ScoreMeta) -> Iterator[ScoreWriter]:
         + [(_PROB_PREFIX + name, pa.float32()) for name in _by_index(meta.classes)],
         metadata={_METADATA_KEY: meta.model_dump_json().encode()},
     )
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
         rows = ScoreWriter(writer, schema)
         yield rows
         rows.flush()
@@ -146,21 +149,28 @@ def read_score_track(path: Path) -> ScoreTrack:
     Raises
     ------
     TableError
-        When the file is missing, not Parquet, or not a score track, or lacks rows.
+        When the file is missing, not Parquet, or not a score track, is damaged or lacks rows.
     """
+    meta = read_score_meta(path)
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
-        raise TableError(f"{path}: not a score track ({_first_line(error)})") from None
-    meta = _meta(table.schema, path)
+        raise damaged(path, error) from None
     wanted = ["start_s", "end_s", *(_PROB_PREFIX + name for name in _by_index(meta.classes))]
     missing = [name for name in wanted if name not in table.column_names]
     if missing:
         raise TableError(f"{path}: no column {', '.join(missing)}; found: {', '.join(table.column_names)}")
     if table.num_rows != meta.n_rows:
-        raise TableError(f"{path}: holds {table.num_rows} windows instead of {meta.n_rows}. Score the recording again.")
+        raise TableError(f"{path}: holds {table.num_rows} windows instead of {meta.n_rows}. Delete it and run the prediction again.")
     start_s, end_s, *probs = (table[name].to_numpy() for name in wanted)
     return ScoreTrack(meta, start_s, end_s, np.stack(probs, axis=1))
+
+
+def damaged(path: Path, error: Exception) -> TableError:
+    """Return what to say of a score track whose rows cannot be read; its metadata can, so it counts as finished."""
+    return TableError(
+        f"{path}: the scores are damaged ({_first_line(error)}). Delete the file and run the prediction again."
+    )
 
 
 def _meta(schema: pa.Schema, path: Path) -> ScoreMeta:

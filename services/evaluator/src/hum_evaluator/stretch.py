@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from hum_evaluator.tracks import Source, find_sources, read_prediction
 from hum_shared.audio import Samples, probe, read_mono
 from hum_shared.decoders import noise_index
-from hum_shared.errors import InputError, TableError
-from hum_shared.scores import read_score_meta
+from hum_shared.errors import InputError
+from hum_shared.scores import damaged, read_score_meta
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,10 @@ def read_curve(source: Source, start_s: float, end_s: float) -> Curve:
     first = max(0, int((start_s - offset_s - length_s) / step_s))
     last = int((end_s - offset_s) / step_s) + 2
     try:
-        with pq.ParquetFile(source.path) as file:
+        with pq.ParquetFile(source.path, page_checksum_verification=True) as file:
             table = _rows(file, first, last, ["start_s", "end_s", *(f"prob_{name}" for name in targets)])
     except (pa.ArrowException, OSError) as error:
-        raise TableError(f"{source.path}: scores cannot be read ({str(error).partition(chr(10))[0]})") from None
+        raise damaged(source.path, error) from None
     start, end = (table[name].to_numpy() for name in ("start_s", "end_s"))
     p = np.max([table[f"prob_{name}"].to_numpy() for name in targets], axis=0)
     keep = (end > start_s) & (start < end_s)
