@@ -65,10 +65,16 @@ def test_the_same_seed_gives_the_same_windows_and_every_epoch_is_fresh():
     assert not np.isin(first.centre_s, other.centre_s).any()
 
 
-def test_hard_negatives_are_about_half_of_what_lies_anywhere():
-    drawn = WindowSampler(TWO, 0.2).epoch(4000, np.random.default_rng(0), [(0, 15.0, 15.5)])
-    hard = (drawn.stretch == 0) & (drawn.centre_s >= 15.0) & (drawn.centre_s <= 15.5)
-    assert 0.22 < hard.mean() < 0.3
+@pytest.mark.parametrize(("n_negatives", "share"), [(1, 0.5 / 3), (2, 0.25), (5, 0.25)])
+def test_a_hard_negative_is_shown_as_often_as_a_call_at_most(n_negatives, share):
+    sampler = WindowSampler(TWO, 0.2)
+    assert sampler.n_calls == 3
+    negatives = [(0, 15.0 + number / 2, 15.2 + number / 2) for number in range(n_negatives)]
+    drawn = sampler.epoch(4000, np.random.default_rng(0), negatives)
+    hard = np.zeros(4000, dtype=bool)
+    for _, start_s, end_s in negatives:
+        hard |= (drawn.stretch == 0) & (drawn.centre_s >= start_s) & (drawn.centre_s <= end_s)
+    assert hard.mean() == pytest.approx(share, abs=0.025)
     assert not drawn.label[hard].any()
 
 

@@ -23,7 +23,7 @@ from hum_trainer.suggestion import Suggested, complete, decoding_limits
 
 CLASSES = {"noise": 0, "target": 1}
 
-RECIPE_VERSIONS = {"frames": 5, "windows": 5}
+RECIPE_VERSIONS = {"frames": 6, "windows": 6}
 """Part of what a checkpoint belongs to; raised when networks or examples change without a setting that says so."""
 MOSTLY_CALLS = 0.4
 """Share of the time from which on the running median that levels are measured over is partly the calls'."""

@@ -22,8 +22,8 @@ from hum_trainer.labelled_recordings import LabelledRecording, Stretch
 from hum_trainer.mapped import mapped
 from hum_trainer.memory import free_memory, require_room
 from hum_trainer.recording_audio import audio_blocks
+from hum_trainer.shares import AROUND_CALLS, on_negatives
 
-AROUND_CALLS, FROM_NEGATIVES = 0.5, 0.5
 MOST_WEIGHT = 4.0
 """Of a frame in a short call or pause."""
 EDGE_WEIGHT = 0.3
@@ -43,7 +43,7 @@ class Chunks:
 
 
 class ChunkDrawer:
-    """Draws chunks: half of them hold (a part of) a call, half lie anywhere, of these half on hard negatives.
+    """Draws chunks: half of them hold (a part of) a call, half lie anywhere, of these some on hard negatives.
 
     Parameters
     ----------
@@ -70,9 +70,10 @@ class ChunkDrawer:
         stretch = rng.choice(len(self._lengths_s), n, p=self._lengths_s / self._lengths_s.sum())
         centre_s = self._starts_s[stretch] + rng.random(n) * self._lengths_s[stretch]
         kind, where, offset = rng.random(n), rng.random(n), (rng.random(n) - 0.5) * self._chunk_s
+        share = on_negatives(len(negatives), len(self._calls))
         for rows, places in (
             (np.flatnonzero(kind < AROUND_CALLS), self._calls),
-            (np.flatnonzero(kind > 1 - (1 - AROUND_CALLS) * FROM_NEGATIVES), _places(negatives)),
+            (np.flatnonzero(kind > 1 - share), _places(negatives)),
         ):
             if len(places):
                 chosen = places[rng.integers(len(places), size=len(rows))]

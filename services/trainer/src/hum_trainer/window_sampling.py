@@ -10,10 +10,7 @@ from numpy.typing import NDArray
 
 from hum_shared.intervals import Intervals
 from hum_trainer.labelled_recordings import Stretch, inside_calls
-
-AROUND_CALLS = 0.5
-FROM_NEGATIVES = 0.5
-"""Share of the windows that lie anywhere which is taken from hard negatives, where there are any."""
+from hum_trainer.shares import AROUND_CALLS, on_negatives
 
 _TRIES = 8  # to find a place without calls
 _ANYWHERE, _INSIDE, _ONSET, _OFFSET, _OUTSIDE = range(5)
@@ -100,7 +97,8 @@ class WindowSampler:
         centre_s = self._low[stretch] + rng.random(n) * np.maximum(self._room[stretch], 0)
         where, share = rng.random(n), rng.random(n)
         if negatives:
-            hard = np.flatnonzero((kind == _ANYWHERE) & (share < FROM_NEGATIVES))
+            on_them = on_negatives(len(negatives), len(self._calls)) / (1 - AROUND_CALLS)  # of those anywhere
+            hard = np.flatnonzero((kind == _ANYWHERE) & (share < on_them))
             picked = rng.integers(len(negatives), size=len(hard))
             rows = np.array(negatives, dtype=np.float64)[picked]
             stretch[hard] = rows[:, 0].astype(np.int64)
