@@ -13,7 +13,13 @@ ifneq ($(SET),$(subst /,,$(firstword $(filter-out .%,$(SET)))))
 $(error SET=$(SET): a set's name holds letters, digits, _, - and dots only)
 endif
 
-WORKSPACE ?= .
+# An empty one is this folder too, never the root of the machine.
+ifeq ($(strip $(WORKSPACE)),)
+override WORKSPACE := .
+endif
+PLACES := WORKSPACE CORPUS BENCHMARK_CORPUS PREDICT_IN DATA_ROOT AUDIO_ROOT RF_MODEL TRAIN_VARIANTS BENCHMARK_VARIANTS
+$(foreach name,$(PLACES),$(if $(filter ~%,$($(name))),$(error $(name)=$($(name)): nothing expands ~ here. Write the path in full)))
+$(foreach name,$(PLACES),$(if $(filter x,$(lastword $($(name))x)),$(if $($(name)),$(error $(name) ends with a blank. In .env remarks have lines of their own))))
 EXECUTOR ?= local
 WORKERS ?= 1
 LAYER ?= both

@@ -12,6 +12,7 @@ source=${1:?name what to upload: make upload SRC=...}
 file=.env.upload
 if [[ -f $file ]]; then
     while IFS='=' read -r name value || [[ -n $name ]]; do
+        name=${name%$'\r'} value=${value%$'\r'} # saved on Windows
         case $name in
             '' | \#*) ;;
             UPLOAD_HOST | UPLOAD_DIR | UPLOAD_SSH) printf -v "$name" %s "${!name:-$value}" ;;

@@ -73,8 +73,28 @@ def test_an_unwritable_folder_is_one_line_that_names_it() -> None:
     assert done.stderr.startswith("error: Permission denied (/out put).")
 
 
+@pytest.mark.parametrize("path", ["/no/such/file", "/dev/null/below a file", "/tmp", "/" + 300 * "x"])
+def test_a_path_that_cannot_be_is_bad_input_and_named(path: str) -> None:
+    done = _run(f"open({path!r}, 'a')")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {path}: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_current_folder_that_is_gone_is_named(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    program = "import os, sys; from hum_shared.command import run_command as r; sys.exit(r(os.getcwd))"
+    shell = f'cd "{gone}" && rmdir "{gone}" && exec "$0" -c "{program}"'
+    done = subprocess.run(["bash", "-c", shell, sys.executable], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: the current folder is gone: it was removed or moved. Go to another one, then run again.\n",
+    )
+
+
 def test_an_unexpected_os_error_shows_its_stack_trace() -> None:
-    done = _run("open('/no/such/file')")
+    done = _run("import errno; raise OSError(errno.ECONNRESET, 'reset')")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
 

@@ -151,6 +151,9 @@ def test_reading_says_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "latin.txt").write_bytes(b"gr\xfcn")
     with pytest.raises(InputError, match=r"bad.json line 2 column 1: not JSON"):
         files.read_json(tmp_path / "bad.json")
+    (tmp_path / "twice.json").write_text('{"v": [{"lr": 1, "hop": 2, "lr": 1}]}')
+    with pytest.raises(InputError, match=r"twice.json: 'lr' stands twice in one object"):
+        files.read_json(tmp_path / "twice.json")
     with pytest.raises(InputError, match=r"latin.txt: not UTF-8 text \(byte 2\)"):
         files.read_text(tmp_path / "latin.txt")
     with pytest.raises(InputError, match="no such file"):

@@ -229,6 +229,28 @@ def test_a_set_has_its_own_tree_and_its_own_task_names(tmp_path: Path) -> None:
     assert row["command"][-1] == "progress/predict/set-field__v1_a__len400_hop050.json"
 
 
+def test_a_model_whose_script_would_be_the_launcher_is_refused(tmp_path: Path) -> None:
+    root = trained(tmp_path / "w")
+    put_model(root, "models")
+    with pytest.raises(InputError, match=r"pred_models\.batch: would be .*'models', another name"):
+        plan(root)
+
+
+def test_scores_of_recordings_that_are_no_longer_scored_are_named(tmp_path: Path) -> None:
+    root = trained(tmp_path / "w")
+    clips = root / "data/bench/labelled_recordings"
+    (clips / "a b.wav_0_15.wav").touch()
+    scores = root / "BENCHMARK/scores/v1_a/len400_hop050"
+    scores.mkdir(parents=True)
+    (scores / "a b.wav_0_15_predict_output.parquet").touch()
+    assert not any("score tracks" in line for line in plan(root).warnings)
+    other = scores / "a b.wav_0_30_predict_output.parquet"
+    other.touch()
+    (warning,) = [line for line in plan(root).warnings if "score tracks" in line]
+    assert warning.startswith("1 score tracks are of recordings that")
+    assert shlex.quote(str(other)) in warning
+
+
 @pytest.mark.parametrize("name", ["../x", "", ".hidden", "a/b", "a b"])
 def test_a_set_whose_name_is_no_folder_name_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="letters, digits"):

@@ -51,10 +51,16 @@ def test_names_that_begin_alike_are_not_folders_of_each_other() -> None:
     assert needs_of(second, [first, earlier], [earlier], WORKSPACE) == [Need(earlier)]
 
 
-def test_a_stage_that_reads_nothing_of_the_one_before_comes_after_it_all_the_same() -> None:
-    first, second, third = array("a", [[]]), array("b", [[]]), array("c", [["a/0"]])
-    assert needs_of(third, [first, second], [second], WORKSPACE) == [Need(first), Need(second)]
+def test_what_reads_nothing_of_the_chain_comes_after_the_stage_before() -> None:
+    first, second, third = array("a", [[]]), array("b", [[]]), array("c", [["elsewhere"]])
+    assert needs_of(third, [first, second], [second], WORKSPACE) == [Need(second)]
     assert needs_of(first, [], [], WORKSPACE) == []
+
+
+def test_what_the_stage_before_does_for_others_holds_nobody_up() -> None:
+    """Scores of one model, the tuning of another between: a failed tuning must not cancel the former's evaluation."""
+    predict, tune, evaluate = array("a", [[]]), array("b", [[]]), array("c", [["a/0"]])
+    assert needs_of(evaluate, [predict, tune], [tune], WORKSPACE) == [Need(predict)]
 
 
 def test_indices_of_several_rows_wait_for_indices_of_several_rows() -> None:

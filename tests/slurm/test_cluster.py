@@ -83,6 +83,33 @@ def test_a_manifest_without_its_scripts_is_not_submitted(place: Place) -> None:
         place.submit("train")
 
 
+def test_a_copy_of_a_script_is_named(place: Place) -> None:
+    place.submit("train", dry_run=True)
+    script = place.root / "TRAINING/jobs/train_models.sbatch"
+    script.with_name("train_copy.sbatch").write_text(script.read_text())
+    with pytest.raises(InputError, match=r"train_copy\.sbatch and .*train_models\.sbatch run the same tasks\. Remove"):
+        place.submit("train")
+
+
+def test_a_workspace_may_be_named_through_a_link(place: Place, tmp_path: Path) -> None:
+    place.submit("train", dry_run=True)
+    link = tmp_path / "link"
+    link.symlink_to(place.root)
+    cluster.submit_stages(link, ["train"], chain=False, say=place.said.append)
+    assert len(place.calls()) == 1
+
+
+def test_what_a_local_run_is_at_shows_as_running_and_is_not_submitted(place: Place) -> None:
+    place.submit("train", dry_run=True)
+    workspace = Workspace(place.root)
+    task = read_rows(workspace.training_jobs.manifest("train"))[1]["task"]
+    with track("train", task, "clips", 10, workspace.progress_file("train", task)):
+        assert place.states("train") == ["open", "running"]
+        with pytest.raises(InputError, match=f"{task} of train is running already, by no job of Slurm. Wait for it"):
+            place.submit("train")
+    assert place.states("train") == ["open", "open"]
+
+
 def test_an_array_too_large_for_this_cluster_is_not_submitted(place: Place) -> None:
     place.submit("train", dry_run=True)
     (place.slurm / "scontrol").write_text("#!/bin/bash\necho 'MaxArraySize            = 1'\n")

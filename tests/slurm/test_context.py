@@ -11,6 +11,12 @@ from hum_slurm.factories.benchmark import plan_benchmark
 from support.slurm_workspace import make_workspace
 
 
+@pytest.mark.parametrize("name", ["two\nlines", "a\ttab"])
+def test_a_name_that_would_break_a_line_of_a_script_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="holds a control character"):
+        open_context(tmp_path / name)
+
+
 @pytest.mark.parametrize("where", ["workspace", "model", "corpus"])
 def test_a_name_that_is_no_text_is_one_line(tmp_path: Path, where: str) -> None:
     odd = os.fsdecode(b"odd \xff")

@@ -195,6 +195,21 @@ def test_a_run_that_is_killed_outright_takes_its_rows_with_it(workspace: Workspa
     assert (workspace.root / "told").read_text() == "SIGTERM"
 
 
+def test_two_runs_do_not_work_on_one_row(workspace: Workspace) -> None:
+    write_manifest(workspace.benchmark().jobs, stand_in_rows("listen"))
+    command = [sys.executable, "-c", "from hum_slurm.cli import main; main()", "run", "evaluate", "--executor", "local"]
+    command += ["--workspace", str(workspace.root)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as first:
+        wait_for(workspace.root / "ready")
+        log = workspace.benchmark().jobs.log("evaluate", "task 0")
+        said = log.read_text()
+        second = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert second.returncode == 2
+        assert "task 0: another run is at work on it" in second.stderr
+        assert log.read_text() == said
+        first.terminate()
+
+
 def test_signals_mean_what_they_did_before_once_the_run_is_over(workspace: Workspace) -> None:
     before = signal.getsignal(signal.SIGTERM)
     run(workspace, "0")

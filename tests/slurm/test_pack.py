@@ -153,6 +153,23 @@ def test_a_damaged_pack_is_refused(tmp_path: Path, file: Path) -> None:
         read_pack(file)
 
 
+def test_flipped_bytes_anywhere_are_noticed(tmp_path: Path, file: Path) -> None:
+    whole = file.read_bytes()
+    for at in range(20, len(whole), 97):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        with pytest.raises(InputError):
+            read_pack(file)
+
+
+def test_a_result_that_is_not_what_was_packed_is_refused(tmp_path: Path, file: Path) -> None:
+    pack = read_pack(file)
+    (name,) = pack.results
+    changed = Pack(pack.description, pack.files, {name: pack.results[name] + b" "})
+    write_pack(tmp_path / "changed.tgz", changed)
+    with pytest.raises(InputError, match="is not what was packed"):
+        read_pack(tmp_path / "changed.tgz")
+
+
 def altered_pack(path: Path, pack: Pack, changes: Mapping[str, object], **files: bytes) -> Path:
     """Write a pack of some files with a changed description, as somebody with bad intentions would."""
     described = pack.description.model_dump(mode="json") | changes

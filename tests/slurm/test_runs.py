@@ -10,11 +10,13 @@ import pytest
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.rf import RfCfg
 from hum_shared.errors import CfgError, InputError
+from hum_shared.manifest import read_manifest
 from hum_slurm.context import Context, open_context
 from hum_slurm.factories.benchmark import plan_benchmark
 from hum_slurm.factories.cutouts import plan_cutouts
 from hum_slurm.factories.evaluation import plan_evaluation
 from hum_slurm.factories.rf import plan_rf
+from hum_slurm.factories.runs import runs_without_task
 from hum_slurm.factories.training import plan_training
 from support.slurm_workspace import HOSTILE, make_workspace, read_rows
 
@@ -43,6 +45,19 @@ def test_evaluation_has_a_row_per_run_and_an_array_per_model(tmp_path: Path) -> 
     assert "#SBATCH --array=0-2%20\n" in second
     assert "first_row=3\n" in second
     assert (jobs / "eval_models.batch").read_text().count("\nsbatch ") == 2
+
+
+def test_runs_that_were_added_since_have_no_task(tmp_path: Path) -> None:
+    context = benchmarked(tmp_path / "w")
+    benchmark = context.workspace.benchmark()
+    plan_evaluation(context).write()
+    rows = read_manifest(benchmark.jobs.manifest("evaluate"))
+    assert runs_without_task(context.workspace, benchmark, rows) == []
+    added = benchmark.cfg("v1_a", "len400_hop050_th70", "eval")
+    added.parent.mkdir()
+    added.write_text(benchmark.cfg("v1_a", TAGS[0], "eval").read_text())
+    left = runs_without_task(context.workspace, benchmark, rows)
+    assert left == ["BENCHMARK/cfg/v1_a/len400_hop050_th70/eval.cfg"]
 
 
 def test_evaluation_finds_another_tree_by_its_folder(tmp_path: Path) -> None:

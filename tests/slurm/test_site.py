@@ -68,6 +68,24 @@ def test_a_value_that_would_break_the_header_is_refused(tmp_path: Path, value: s
         read_site(name, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "is_good"),
+    [
+        ("time", "12:00:00", True), ("time", "2-0", True), ("time", "UNLIMITED", True), ("time", "12h", False),
+        ("memory", "16G", True), ("memory", "0", True), ("memory", "16 GiB", False), ("memory", "16GiB", False),
+    ],
+)  # fmt: skip
+def test_times_and_amounts_of_memory_are_checked_when_they_are_read(
+    tmp_path: Path, key: str, value: str, is_good: bool
+) -> None:
+    name = write_site(tmp_path / "s.toml", f'[stages.train]\n{key} = "{value}"\n')
+    if is_good:
+        assert getattr(read_site(name, tmp_path).job("train"), key) == value
+    else:
+        with pytest.raises(CfgError, match=rf"s\.toml.*stages\.train\.{key}"):
+            read_site(name, tmp_path)
+
+
 def test_broken_toml_names_the_file(tmp_path: Path) -> None:
     name = write_site(tmp_path / "s.toml", "[job\n")
     with pytest.raises(CfgError, match=r"s\.toml: not TOML"):

@@ -19,8 +19,9 @@ def test_settings_are_read_by_name() -> None:
 
 
 def test_a_cluster_that_does_not_tell_its_array_size_is_an_error() -> None:
-    with pytest.raises(MachineError, match="Set max_array_size in the site file"):
-        max_array_size({})
+    for config in ({}, {"MaxArraySize": "0"}):  # 0: it has no arrays
+        with pytest.raises(MachineError, match="Set max_array_size in the site file"):
+            max_array_size(config)
 
 
 def test_partitions_tell_limit_state_and_default() -> None:

@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 
-from hum_shared.errors import HumError
+from hum_shared.errors import HumError, InputError
 
 _INTERRUPTED = "interrupted; what was finished is kept, run the same command again to go on."
 _INTERRUPTED_CODE = 130
@@ -30,6 +30,9 @@ _MACHINE_ERRNOS = {
     errno.EIO,
     errno.ENOMEM,
 }
+
+
+_PATH_ERRNOS = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 def dashed_options(arguments: Sequence[str]) -> list[str]:
@@ -81,6 +84,12 @@ def run_command(call: Callable[[], object]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
+        if not _has_folder():
+            _error("the current folder is gone: it was removed or moved. Go to another one, then run again.")
+            return InputError.exit_code
+        if error.errno in _PATH_ERRNOS and error.filename:
+            _error(f"{error.filename}: {error.strerror}. Correct the path, or what lies there.")
+            return InputError.exit_code
         if error.errno not in _MACHINE_ERRNOS:
             traceback.print_exc()
             return 1
@@ -91,6 +100,14 @@ def run_command(call: Callable[[], object]) -> int:
         traceback.print_exc()
         return 1
     return 0
+
+
+def _has_folder() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 (Path.cwd() is the same call)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def run_app(module: str) -> int:

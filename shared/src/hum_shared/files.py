@@ -127,10 +127,19 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     InputError
-        When it cannot be read or is not JSON; names line and column.
+        When it cannot be read, is not JSON (names line and column), or a key stands twice in one object.
     """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise InputError(f"{path}: {twice!r} stands twice in one object. Rename or remove one.")
+        return found
+
     try:
-        return json.loads(read_text(path))
+        return json.loads(read_text(path), object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise InputError(f"{path} line {error.lineno} column {error.colno}: not JSON ({error.msg})") from None
 

@@ -161,7 +161,9 @@ def read_score_track(path: Path) -> ScoreTrack:
     if missing:
         raise TableError(f"{path}: no column {', '.join(missing)}; found: {', '.join(table.column_names)}")
     if table.num_rows != meta.n_rows:
-        raise TableError(f"{path}: holds {table.num_rows} windows instead of {meta.n_rows}. Delete it and run the prediction again.")
+        raise TableError(
+            f"{path}: holds {table.num_rows} windows instead of {meta.n_rows}. Delete it and run the prediction again."
+        )
     start_s, end_s, *probs = (table[name].to_numpy() for name in wanted)
     return ScoreTrack(meta, start_s, end_s, np.stack(probs, axis=1))
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hum_shared.errors import InputError
 from hum_shared.layout import Jobs
 from hum_shared.manifest import Row, format_manifest, manifest_digest
 from hum_slurm.batch import ArrayJob, array_script, launcher_script
@@ -63,8 +64,13 @@ def plan_arrays(
     CfgError
         When a value of the site is left to be filled in.
     InputError
-        When two rows name one task.
+        When two rows name one task, or an array's script would be the launcher.
     """
+    if launcher is not None and launcher in groups:
+        raise InputError(
+            f"{jobs.root / launcher}: would be the script of one array and the launcher of all. Give what it is named "
+            f"after, {Path(launcher).stem.partition('_')[2]!r}, another name."
+        )
     settings = context.site.filled(settings or context.site.job(stage.name), stage.name)
     rows: list[Row] = []
     arrays: dict[str, list[Row]] = {}

@@ -182,6 +182,7 @@ _SUBMIT_ITSELF = """\
 if [[ -z ${SLURM_ARRAY_TASK_ID:-} ]]; then
     exec sbatch "$@" "$script"
 fi
+job=${SLURM_ARRAY_JOB_ID:-0}_$SLURM_ARRAY_TASK_ID # 0: by hand, with an index
 cd "$workspace" || exit 1
 """
 
@@ -231,19 +232,18 @@ record() {
     # Written anew since this was submitted, the manifest has another row of this number: the file is that one's.
     if [[ $(sha256sum <"$manifest") != "$manifest_sha256 "* ]]; then return; fi
     printf '{"manifest_sha256": "%s", "index": %d, "exit_code": %d, "job": "%s"}\\n' \\
-        "$manifest_sha256" "$1" "$2" "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}" >"$scratch/outcome.json"
+        "$manifest_sha256" "$1" "$2" "$job" >"$scratch/outcome.json"
     cp "$scratch/outcome.json" "${outcome}_$1.outcome.json.part" &&
         mv "${outcome}_$1.outcome.json.part" "${outcome}_$1.outcome.json"
 }
 
 requeue() {
-    local id=${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}
     # Slurm is ending this job: somebody cancelled it, and a requeue would bring it back; or its time is up; or it is
     # preempted, and Slurm requeues it.
-    if [[ $(squeue --noheader --jobs="$id" --format=%T 2>/dev/null) == COMPLETING ]]; then
+    if [[ $(squeue --noheader --jobs="$job" --format=%T 2>/dev/null) == COMPLETING ]]; then
         echo "Slurm is ending this job (cancelled, preempted or out of time): not requeued from here" >&2
     elif ((${SLURM_RESTART_COUNT:-0} < 5)); then
-        scontrol requeue "$id"
+        scontrol requeue "$job"
     else
         echo "stopped and requeued 5 times already: give it more time, then submit it again" >&2
     fi

@@ -45,7 +45,7 @@ def needs_of(
     """Return what `array` waits for.
 
     An array waits for the tasks whose outputs it reads, and for no others: what one model's training breaks does not
-    hold up the others. A stage that reads nothing of the stage before still comes after it as a whole.
+    hold up the others. An array that reads nothing of the whole chain comes after the stage before.
 
     Parameters
     ----------
@@ -63,10 +63,7 @@ def needs_of(
         links = _links(array, other, workspace)
         if links:
             found.append(_need(array, other, links))
-    reached = {need.array.script for need in found}
-    if before and not any(other.script in reached for other in before):
-        found += [Need(other) for other in before]
-    return found
+    return found or [Need(other) for other in before]
 
 
 def _need(array: WrittenArray, other: WrittenArray, links: Mapping[int, set[int]]) -> Need:

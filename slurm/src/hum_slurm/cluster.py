@@ -143,7 +143,7 @@ def retry_stage(root: Path, name: StageName, set_name: str | None, *, dry_run: b
     back = [state for state in states if kept_back(state, lambda row, since: changed_since(row, since, workspace))]
     chosen = [state for state in states if state not in live and state not in back]
     for state in live:
-        say(f"{state.row.task}: {state.state} as {state.job}, left alone")
+        say(f"{state.row.task}: {state.state} {_job(state)}, left alone")
     for state in back:
         say(f"{state.row.task}: {state.reason}; left alone until something it reads changes{_log(state)}")
     if not chosen:
@@ -226,9 +226,10 @@ def _refuse_twice(requests: Sequence[Request], workspace: Workspace) -> None:
         }
         for state in row_states(request.stage, submissions, queue, workspace):
             if state.is_live and state.row.index in wanted:
+                end = f"take it back: scancel {state.job.partition('_')[0]}" if state.job else "stop it."
                 raise InputError(
-                    f"{state.row.task} of {request.stage.stage.name} is {state.state} already, as {state.job}. "
-                    f"Wait for it, or take it back: scancel {state.job.partition('_')[0]}"
+                    f"{state.row.task} of {request.stage.stage.name} is {state.state} already, {_job(state)}. "
+                    f"Wait for it, or {end}"
                 )
     by_script = {request.array.script: request.stage for request in requests}
     known = {one.job for one in submissions}
@@ -256,6 +257,10 @@ def _longest_minutes(partition: str | None) -> int | None:
         if found.name == partition or (partition is None and found.is_default):
             return found.max_minutes
     return None
+
+
+def _job(state: RowState) -> str:
+    return f"as {state.job}" if state.job else "by no job of Slurm"
 
 
 def _log(state: RowState) -> str:

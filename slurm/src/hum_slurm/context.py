@@ -19,6 +19,7 @@ from hum_slurm.stages import StageName
 
 _USUAL_MAX_ARRAY_SIZE = 1001
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SET_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
@@ -149,6 +150,8 @@ def _require_utf8(path: Path) -> None:
     except UnicodeEncodeError:
         shown = str(path).encode(errors="backslashreplace").decode()
         raise InputError(f"{shown}: a name in this path is no UTF-8, so no cfg can hold it. Rename it.") from None
+    if _CONTROL.search(str(path)):
+        raise InputError(f"{str(path)!r}: a name in this path holds a control character. Rename it.")
 
 
 def is_set_name(text: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -14,7 +16,7 @@ from types import FrameType
 from typing import IO
 
 from hum_shared.command import PARENT_VARIABLE
-from hum_shared.errors import HumError, Stopped
+from hum_shared.errors import HumError, InputError, Stopped
 from hum_shared.files import write_json
 from hum_shared.layout import Jobs, Workspace
 from hum_shared.manifest import Row, runnable_command
@@ -23,6 +25,7 @@ from hum_slurm.progress_files import is_no_op, read_progress
 from hum_slurm.report import Report
 
 _POLL_S = 0.1
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # a file system without them: nothing can be told
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -47,6 +50,8 @@ def run_rows(
     (:func:`~hum_shared.command.end_with_parent`). An error of the run itself (disk full, the reader of the report left)
     stops them likewise before it is raised. A row that fails does not keep the others from running.
 
+    A row's log is locked while its task runs, by the task as well, so that no second run works on the same outputs.
+
     Parameters
     ----------
     rows
@@ -59,7 +64,15 @@ def run_rows(
         Rows that run at a time. With more than one the CPUs are divided between them.
     report
         Told about every start, end and progress.
+
+    Raises
+    ------
+    InputError
+        When another run is at work on one of the rows.
     """
+    for row in rows:
+        if jobs.log(row.stage, row.task).is_file():
+            _locked(row, jobs.log(row.stage, row.task)).close()
     waiting, ended = list(rows), list[Ended]()
     running: list[_Running] = []
     environment = _environment(workers)
@@ -94,12 +107,14 @@ def run_rows(
 def _start(row: Row, workspace: Workspace, jobs: Jobs, environment: dict[str, str]) -> _Running | Ended:
     log_path = jobs.log(row.stage, row.task)
     log_path.parent.mkdir(parents=True, exist_ok=True)
+    log = _locked(row, log_path)
+    log.truncate(0)
     try:
         command = runnable_command(row, workspace)
     except HumError as error:
-        log_path.write_text(f"error: {error}\n", encoding="utf-8")
+        log.write(f"error: {error}\n".encode())
+        log.close()
         return Ended(row, "failed", error.exit_code, 0.0, log_path, str(error))
-    log = log_path.open("wb")
     try:
         process = subprocess.Popen(
             command,
@@ -114,6 +129,24 @@ def _start(row: Row, workspace: Workspace, jobs: Jobs, environment: dict[str, st
         log.close()
         raise
     return _Running(row, process, log, log_path, time.time_ns())
+
+
+def _locked(row: Row, log_path: Path) -> IO[bytes]:
+    """Open a row's log for appending, locked until it and the copies that the task has are closed."""
+    log = log_path.open("ab", buffering=0)
+    try:
+        fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        log.close()
+        raise InputError(
+            f"{row.task}: another run is at work on it, or one that was killed still saves its state (see {log_path}). "
+            "Wait until it has ended."
+        ) from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            log.close()
+            raise
+    return log
 
 
 def _finish(one: _Running, workspace: Workspace) -> Ended:

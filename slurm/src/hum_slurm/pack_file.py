@@ -7,6 +7,7 @@ import hashlib
 import io
 import re
 import tarfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -102,12 +103,14 @@ def read_pack(path: Path) -> Pack:
         raise InputError(f"{path}: no such file")
     members: dict[str, bytes] = {}
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with gzip.open(path) as packed:
+            whole = io.BytesIO(packed.read())  # to its end, where the checksum stands
+        with tarfile.open(fileobj=whole) as archive:
             for member in archive:
                 file = archive.extractfile(member) if member.isfile() else None
                 if file is not None:
                     members[member.name] = file.read()
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, zlib.error, OSError, EOFError) as error:
         raise InputError(f"{path}: not a whole pack ({error}). Copy it again.") from None
     if _DESCRIPTION not in members:
         raise InputError(f"{path}: no pack of hum-slurm: it holds no {_DESCRIPTION}")
@@ -127,6 +130,7 @@ def read_pack(path: Path) -> Pack:
     for name in _names_of_no_script(description):
         raise InputError(f"{path}: {_DESCRIPTION} would write {name!r}. This pack is not to be trusted.")
     damaged = [name for name, digest in description.files.items() if sha256_bytes(files.get(name, b"")) != digest]
+    damaged += [name for name, data in results.items() if sha256_bytes(data) != description.results.get(name)]
     if damaged or files.keys() != description.files.keys():
         raise InputError(f"{path}: {(damaged or ['its list of files'])[0]} is not what was packed. Copy it again.")
     return Pack(description, files, results)

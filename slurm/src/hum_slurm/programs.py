@@ -48,7 +48,13 @@ def ask(program: str, *arguments: str, timeout_s: float = _TIMEOUT_S) -> Answer:
     command: Sequence[str] = [found, *arguments]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=timeout_s, env={**os.environ, **_WHOLE_LISTS}
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=timeout_s,
+            env={**os.environ, **_WHOLE_LISTS},
         )
     except subprocess.TimeoutExpired:
         raise MachineError(f"{program} does not answer within {timeout_s:.0f} s. Try again later.") from None

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.prediction import PredictionCfg
 from hum_shared.errors import InputError, NameFormatError
 from hum_shared.index import CorpusIndex, read_index
-from hum_shared.layout import CORPUS_INDEX, Benchmark
-from hum_shared.names import parse_recording
+from hum_shared.layout import CORPUS_INDEX, SCORE_SUFFIX, Benchmark
+from hum_shared.names import parse_recording, recording_stem
 from hum_shared.recordings import find_recordings
 from hum_slurm.context import Context
 from hum_slurm.plan import Plan
 
 _LABELLED = "labelled_recordings"
+_N_NAMED = 5
 
 
 def what_to_score(
@@ -90,6 +92,25 @@ def refuse_other_recordings(context: Context, benchmark: Benchmark, recordings: 
                 f"{benchmark.root}: this set is of {text}, not of {recordings}. To write it again, name these with "
                 "--predict-in (and what else was given), or a corpus with --corpus-root."
             )
+
+
+def warn_of_other_tracks(plan: Plan, folders: Iterable[Path], recordings: Path, *, recursive: bool) -> None:
+    """Warn of score tracks that lie where the tracks of these recordings go and are of others.
+
+    They would be decoded and compared with them: clips that were cut anew since, recordings of another corpus.
+    """
+    tracks = [path for folder in sorted(folders) for path in sorted(folder.glob(f"*{SCORE_SUFFIX}"))]
+    if not tracks:
+        return
+    stems = {recording_stem(path.name) for path in find_recordings(recordings, recursive=recursive)}
+    others = [path for path in tracks if path.name.removesuffix(SCORE_SUFFIX) not in stems]
+    if others:
+        named = shlex.join(["rm", "--", *map(str, others[:_N_NAMED])])
+        more = f" (and {len(others) - _N_NAMED} more)" if len(others) > _N_NAMED else ""
+        plan.warn(
+            f"{len(others)} score tracks are of recordings that {recordings} does not hold, and would be "
+            f"evaluated with the others. Remove them: {named}{more}; or keep recordings apart with --set NAME"
+        )
 
 
 def labelled_recordings(corpus: Path) -> Path:

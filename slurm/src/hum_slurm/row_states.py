@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from hum_shared.errors import InputError, Stopped
 from hum_shared.files import read_json
 from hum_shared.layout import Jobs, Workspace
 from hum_shared.manifest import Row
-from hum_shared.progress import TaskProgress
+from hum_shared.progress import TaskProgress, is_lost
 from hum_slurm.batch import ROW_BEGINS
 from hum_slurm.job_states import TaskState
 from hum_slurm.progress_files import read_progress
@@ -68,7 +68,7 @@ class RowState:
     log
         What its last task printed; None where nothing did.
     job
-        Its last task in Slurm, such as ``7_3``; empty without.
+        Its last task in Slurm, such as ``7_3``; empty without, as while a local run is at it.
     slurm
         What Slurm says about that.
     progress
@@ -89,7 +89,7 @@ class RowState:
 
     @property
     def is_live(self) -> bool:
-        """Whether Slurm runs it or is going to."""
+        """Whether it runs, or Slurm is going to run it."""
         return self.state in ("running", "waiting")
 
 
@@ -137,6 +137,8 @@ def _row_state(
         log = stage.jobs.log(row.stage, row.task)
     complete = all(workspace.resolve(text).exists() for text in row.outputs)
     state, reason = judge(complete=complete, outcome=outcome, slurm=slurm)
+    if slurm is None and _is_at_work(progress, outcome):
+        state, reason, log = "running", "", stage.jobs.log(row.stage, row.task)
     if state == "failed" and outcome is not None:
         reason = "; ".join(filter(None, (reason, last_error(log, row.index))))
     return RowState(
@@ -150,6 +152,13 @@ def _row_state(
         progress=progress,
         outcome=outcome,
     )
+
+
+def _is_at_work(progress: TaskProgress | None, outcome: Outcome | None) -> bool:
+    """Whether a task that Slurm knows nothing of says that it runs, later than the last one ended."""
+    if progress is None or progress.state != "running" or is_lost(progress, datetime.now(UTC)):
+        return False
+    return outcome is None or datetime.fromisoformat(progress.updated).timestamp() * 1e9 > outcome.recorded_ns
 
 
 def _never_began(progress: TaskProgress | None, slurm: TaskState | None) -> bool:
@@ -212,6 +221,8 @@ def read_outcome(jobs: Jobs, row: Row, manifest_sha256: str) -> Outcome | None:
         return None  # copied half: as good as none
     if not isinstance(value, dict) or value.get("manifest_sha256") != manifest_sha256:
         return None
+    if not isinstance(value.get("exit_code"), int):
+        return None  # by another program: as good as none
     return Outcome(int(value["exit_code"]), str(value.get("job", "")), path.stat().st_mtime_ns)
 
 

@@ -8,19 +8,37 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from hum_shared.config.cfg import validate
 from hum_shared.config.workspace import RootName
-from hum_shared.errors import CfgError
+from hum_shared.errors import CfgError, InputError
 from hum_shared.files import read_text
+from hum_slurm.durations import parse_megabytes, parse_minutes
 from hum_slurm.stages import StageName
+
+_PLACEHOLDER = re.compile(r"<[^<>]+>")
+
+
+def _time(text: str) -> str:
+    if not _PLACEHOLDER.search(text):
+        try:
+            parse_minutes(text)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+    return text
+
+
+def _memory(text: str) -> str:
+    if text != "0" and not _PLACEHOLDER.search(text) and parse_megabytes(text) is None:  # 0: all that a node has
+        raise ValueError(f"memory {text!r}: write a number and K, M, G or T, as 16G")
+    return text
+
 
 _Line = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^\r\n]+$")]
 _Word = Annotated[str, StringConstraints(pattern=r"^[^\s'\"\\#]+$")]
 _Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _SHIPPED = Path(__file__).parent / "sites"
-_PLACEHOLDER = re.compile(r"<[^<>]+>")
 
 
 class _Part(BaseModel):
@@ -33,9 +51,11 @@ class JobSettings(_Part):
     partition: _Word | None = Field(None, description="--partition")
     account: _Word | None = Field(None, description="--account")
     qos: _Word | None = Field(None, description="--qos")
-    time: _Word | None = Field(None, description="--time, for example 12:00:00 or 2-00:00:00")
+    time: Annotated[_Word, AfterValidator(_time)] | None = Field(
+        None, description="--time, for example 12:00:00 or 2-00:00:00"
+    )
     cpus: int | None = Field(None, ge=1, description="--cpus-per-task; also the number of threads")
-    memory: _Word | None = Field(None, description="--mem, for example 16G")
+    memory: Annotated[_Word, AfterValidator(_memory)] | None = Field(None, description="--mem, for example 16G")
     gpu: Annotated[str, StringConstraints(pattern=r"^-[^\r\n]+$")] | None = Field(
         None, description="the whole option that asks for a GPU here, for example -G A100:1"
     )

@@ -38,7 +38,7 @@ def max_array_size(config: Mapping[str, str]) -> int:
         When the cluster does not say.
     """
     value = config.get("MaxArraySize", "")
-    if not value.isdecimal():
+    if not value.isdecimal() or int(value) < 1:
         raise MachineError(f"scontrol show config: MaxArraySize is {value!r}. Set max_array_size in the site file.")
     return int(value)
 

@@ -136,13 +136,22 @@ def require_submittable(written: WrittenStage, workspace: Workspace) -> None:
     """
     again = f"Run {written.factory_command} again."
     if [row for array in written.arrays for row in array.rows] != list(written.rows):
+        copies = sorted(
+            str(array.script) for array in written.arrays if any(_is_double(array, other) for other in written.arrays)
+        )
+        if copies:
+            raise InputError(f"{' and '.join(copies)} run the same tasks. Remove the copies, and submit again.")
         manifest = written.jobs.manifest(written.stage.name)
         raise InputError(f"{manifest}: the batch scripts beside it do not cover it. {again}")
     for array in written.arrays:
-        if array.place != str(workspace.root):
+        if Path(array.place).resolve() != workspace.root.resolve():  # either may have been named through a link
             raise InputError(
                 f"{array.script}: was written for {array.place}, but the workspace lies at {workspace.root}. {again}"
             )
+
+
+def _is_double(array: WrittenArray, other: WrittenArray) -> bool:
+    return array.script != other.script and array.rows[0].index == other.rows[0].index
 
 
 def parse_script(text: str, script: Path, rows: Sequence[Row]) -> WrittenArray:

@@ -56,7 +56,9 @@ def read_logits(path: Path, recording: str) -> tuple[NDArray[np.float64], NDArra
         raise TableError(f"{path}: is the score track of {track.meta.recording}, not of {recording}. Score it again.")
     instants_s, logits = logit_curve(track)
     if not np.isfinite(logits).all() or np.any(np.diff(instants_s) < 0):
-        raise TableError(f"{path}: holds NaN, or rows that are not in time order. Delete it and run the prediction again.")
+        raise TableError(
+            f"{path}: holds NaN, or rows that are not in time order. Delete it and run the prediction again."
+        )
     return instants_s, logits
 
 

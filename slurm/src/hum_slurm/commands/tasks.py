@@ -7,18 +7,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from hum_shared.command import say
+from hum_shared.command import say, warn
 from hum_shared.config.workspace import open_workspace
 from hum_shared.errors import InputError
 from hum_shared.files import read_text
 from hum_shared.manifest import manifest_digest, read_manifest
 from hum_slurm import cluster
 from hum_slurm.commands.options import SetName, WorkspaceDir
+from hum_slurm.factories.runs import runs_without_task
 from hum_slurm.local import run_rows
 from hum_slurm.outcome import run_failure, summary
 from hum_slurm.report import Report
 from hum_slurm.row_numbers import chosen_rows
-from hum_slurm.stages import StageName, known_stage, stage_jobs
+from hum_slurm.stages import StageName, factory_command, known_stage, stage_jobs
 from hum_slurm.written import no_tasks
 
 
@@ -41,6 +42,13 @@ def run(
         raise no_tasks(jobs, stage_name, set_name)
     digest = manifest_digest(read_text(manifest))
     rows = read_manifest(manifest, digest)
+    if stage_name == "evaluate":
+        left_out = runs_without_task(place, place.benchmark(set_name), rows)
+        if left_out:
+            warn(
+                f"{len(left_out)} runs have no task here, the first is {left_out[0]}; "
+                f"{factory_command(stage_name, set_name)} writes tasks of all"
+            )
     if executor == "slurm":
         if only:
             raise InputError("--only works with --executor local; leave it out")

@@ -20,7 +20,7 @@ from hum_slurm.factories.runs import benchmark_runs
 from hum_slurm.factories.tuned import out_of_tape_folder, plan_tune, tuned_values
 from hum_slurm.models import KnownModel, known_models
 from hum_slurm.plan import Plan
-from hum_slurm.recordings import refuse_other_recordings, what_to_score
+from hum_slurm.recordings import refuse_other_recordings, warn_of_other_tracks, what_to_score
 from hum_slurm.stages import StageName, stage
 
 SHIPPED_VARIANTS = Path(__file__).parents[1] / "variants" / "benchmark_variants.json"
@@ -94,7 +94,7 @@ def plan_benchmark(
     first = next(iter(by_tag.values()))
     input_file = context.value(recordings, plan)
     tracks: dict[str, list[Task]] = {}
-    decoded: set[Path] = set()
+    decoded, filled = set[Path](), set[Path]()
     for model in models:
         seen: set[str] = set()
         tasks: list[Task] = []
@@ -114,6 +114,7 @@ def plan_benchmark(
                 out_of_tape is None and prediction.output_dir not in seen
             ):  # variants that differ in threshold or decoder share the track
                 seen.add(prediction.output_dir)
+                filled.add(scores)
                 tasks += _track_tasks(context, plan, benchmark, model, prediction, cfg_path, shards)
         if tasks:
             tracks[f"pred_{model.name}.batch"] = tasks
@@ -128,6 +129,7 @@ def plan_benchmark(
             concurrency=max_concurrent,
             default_concurrency=15,
         )
+    warn_of_other_tracks(plan, filled, recordings, recursive=recursive)
     planned = {(model, variant.tag) for model, fitting in cfgs.items() for variant in fitting}
     for model_name, tag in sorted(set(benchmark_runs(benchmark)) - planned):
         plan.warn(f"{benchmark.cfg_root / model_name / tag}: not of these models and variants; kept, and evaluated too")

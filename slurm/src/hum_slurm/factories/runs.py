@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.prediction import PredictionCfg
 from hum_shared.errors import InputError
 from hum_shared.layout import Benchmark, Workspace
+from hum_shared.manifest import Row
 from hum_shared.recordings import recordings_folder
 from hum_slurm.context import Context, set_option
 
@@ -31,6 +33,13 @@ def written_runs(context: Context, benchmark: Benchmark) -> list[tuple[str, str]
         command = shlex.join(["hum-slurm", "benchmark", *(set_option(context, benchmark) or [])])
         raise InputError(f"{benchmark.cfg_root}: no <model>/<variant>/eval.cfg. Run {command} first.")
     return runs
+
+
+def runs_without_task(workspace: Workspace, benchmark: Benchmark, rows: Sequence[Row]) -> list[str]:
+    """Return the evaluation cfgs of a benchmark tree that none of the stage's rows reads, relative to the workspace."""
+    read = {workspace.resolve(text) for row in rows for text in row.inputs}
+    cfgs = (benchmark.cfg(model, variant, "eval") for model, variant in benchmark_runs(benchmark))
+    return [workspace.relative(path) for path in cfgs if path not in read]
 
 
 def scored_folder(workspace: Workspace, benchmark: Benchmark, model: str, variant: str) -> Path:
