@@ -152,12 +152,15 @@ tune: setup ## tune the decoders on what networks say of tapes they have not see
 
 clean-benchmark: ## delete the benchmark's cfgs, jobs, runs and scores
 	for part in cfg jobs runs scores; do rm -rf $(TREE)/"$$part"; done
+	if cd "$$WORKSPACE/progress" 2>/dev/null; then \
+		if [ -n "$$SET" ]; then find . -name "set-$${SET}__*" -delete; \
+		else find . -type f ! -path './train/*' ! -name 'set-*__*' -delete; fi; fi
 
 training-clean-configs: ## delete the training cfgs
 	rm -rf "$$WORKSPACE/TRAINING/cfg"
 
 training-clean-jobs: ## delete the training batch files, tasks and logs
-	rm -rf "$$WORKSPACE/TRAINING/jobs"
+	rm -rf "$$WORKSPACE/TRAINING/jobs" "$$WORKSPACE/progress/train"
 
 training-clean-runs: ## delete the trained models and checkpoints
 	rm -rf "$$WORKSPACE/TRAINING/runs"

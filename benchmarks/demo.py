@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import glob
 import json
 import shlex
 import subprocess
@@ -74,8 +75,10 @@ class Demo:
             self._step("make up two paddocks: 4 tapes to train on, 3 others to compare on")
             self.synthesise()
         self._step("-1  index the corpora, cut the training dataset")
-        self._call("hum-trainer", "index-corpus", "data/training_corpus")
-        self._call("hum-trainer", "index-corpus", "data/benchmark_corpus")
+        for corpus in (self.training, self.benchmark):
+            # Calls are cut out, or stand in selection tables.
+            tables = [] if any(corpus.glob("*segmented*/")) else ["--from-selections"]
+            self._call("hum-trainer", "index-corpus", f"data/{corpus.name}", *tables)
         self._call("hum-trainer", "prepare", "data/training_corpus", "--config", "dataset_prep.json")
         self._step("0-1 write the training cfgs, train the networks")
         self._call("hum-slurm", "training")
@@ -121,8 +124,8 @@ class Demo:
             best = max(csv.DictReader(file), key=lambda row: float(row["f1"]))
         run = self.workspace / "BENCHMARK" / "runs" / best["model"] / best["variant"] / best["layer"]
         table = min((run / "annotations").glob("*.txt"))
-        recording = table.name.removesuffix("_predict_output.log.annotation.result.txt")
-        clips = self.benchmark / "labelled_recordings"
+        stem = table.name.removesuffix("_predict_output.log.annotation.result.txt")
+        recording = next(self.benchmark.glob(f"*labelled_recordings*/{glob.escape(stem)}.*"))
         print(f"\ndone in {seconds / 60:.1f} minutes; run it again and only what is missing is done")
         print(f"  report       {self.workspace}/BENCHMARK/report.html, for any browser: look, sort, listen")
         print(f"  metrics      {self.workspace}/BENCHMARK/metrics.csv, and per tape metrics_per_tape.csv")
@@ -130,7 +133,7 @@ class Demo:
         print(f"  score tracks {self.workspace}/BENCHMARK/scores/<model>/")
         print(f"  selections   {self.workspace}/BENCHMARK/runs/<model>/<variant>/{{evaluation,postrf}}/annotations/")
         print("in Raven: File > Open Sound Files…, then File > Open Selection Table…, for example")
-        print(f"  {clips}/{recording}.wav")
+        print(f"  {recording}")
         print(f"  {table}")
 
     def _stage(self, stage: str, *options: str) -> None:
@@ -151,11 +154,12 @@ class Demo:
         """Mirror a corpus by links, so that nothing is written into the user's folder."""
         target.mkdir(parents=True, exist_ok=True)
         for folder in source.resolve().iterdir():
-            if not folder.is_dir() or folder.name.startswith("dataset_"):
+            is_table = folder.is_file() and folder.suffix.lower() in (".txt", ".tsv")
+            if not (folder.is_dir() or is_table) or folder.name.startswith("dataset_"):
                 continue
             link = target / folder.name
             if not link.exists():
-                link.symlink_to(folder, target_is_directory=True)
+                link.symlink_to(folder, target_is_directory=folder.is_dir())
             elif link.resolve() != folder.resolve():
                 print(
                     f"demo: {link} is of another corpus than {folder}; name another folder with --out", file=sys.stderr

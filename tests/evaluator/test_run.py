@@ -303,6 +303,40 @@ def test_a_scores_dir_that_does_not_exist_is_not_passed_over(tmp_path):
         evaluate(a_cfg(tmp_path, scores_dir="nowhere"))
 
 
+def test_logs_are_enough_where_the_factory_named_a_scores_dir(tmp_path):
+    windows = [(0.0, 0.4, 0.1), (0.05, 0.45, 0.9), (0.1, 0.5, 0.4)]
+    write_log(run_folder(tmp_path) / "prediction", HOSTILE, log_header("/x/y", 26_400) + two_class_windows(windows))
+    assert evaluate(a_cfg(tmp_path, scores_dir="BENCHMARK/scores/old/len400_hop050")).n_selections == 1
+
+
+def test_tables_that_a_person_changed_are_kept_aside(tmp_path, capsys):
+    run = run_folder(tmp_path)
+    for recording in (CLIP, HOSTILE):
+        write_track(run / "prediction", recording, CALL)
+    evaluate(a_cfg(tmp_path))
+    tables = run / "evaluation/annotations"
+    changed, untouched = table_file(tables, HOSTILE), table_file(tables, CLIP)
+    text = changed.read_text(encoding="utf-8")
+    changed.write_text(text.replace("target", "noise"), encoding="utf-8")
+    assert evaluate(a_cfg(tmp_path)).up_to_date  # the filter may be run on them as they are
+    assert "noise" in changed.read_text(encoding="utf-8")
+    evaluate(a_cfg(tmp_path, threshold=0.6))
+    (aside,) = (run / "evaluation/edited").iterdir()
+    assert [path.name for path in aside.iterdir()] == [changed.name]
+    assert (aside / changed.name).read_text(encoding="utf-8") == text.replace("target", "noise")
+    assert "target" in changed.read_text(encoding="utf-8")
+    assert untouched.is_file()
+    assert f"{aside}: holds 1 tables that were changed by hand" in capsys.readouterr().err
+
+
+def test_one_recording_under_two_names_is_noted(tmp_path):
+    run = run_folder(tmp_path)
+    for name in ("a.wav", "b.wav"):
+        write_track(run / "prediction", name, CALL)
+    (note,) = evaluate(a_cfg(tmp_path)).notes
+    assert note.startswith("a.wav and b.wav are the same audio, and count 2 times")
+
+
 def test_an_empty_folder_is_bad_input_and_leaves_the_old_result(tmp_path):
     run = run_folder(tmp_path)
     write_track(run / "prediction", CLIP, CALL)

@@ -64,6 +64,19 @@ def case(tmp_path: Path) -> Case:
     return Case(tmp_path, run, forest, write_rf_cfg(tmp_path, run, forest))
 
 
+def test_filtered_tables_that_a_person_changed_are_kept_aside(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    run_filter(case.cfg)
+    table = table_file(case.run / "postrf/annotations", CLIP)
+    table.write_text(table.read_text().replace("nice one", "no hum"))
+    assert run_filter(case.cfg).up_to_date
+    write_table(case.run, CLIP, [Selection(*HUM, 0, 4000, "target")])
+    run_filter(case.cfg)
+    (aside,) = (case.run / "postrf/edited").iterdir()
+    assert "no hum" in (aside / table.name).read_text()
+    assert "no hum" not in table.read_text()
+    assert "changed by hand" in capsys.readouterr().err
+
+
 def test_selections_below_the_threshold_are_dropped_and_the_rest_renumbered(case: Case) -> None:
     write_table(case.run, CLIP, [Selection(*NOISE, 0, 4000, "target"), Selection(*HUM, 0, 4000, "target")])
     done = run_filter(case.cfg)

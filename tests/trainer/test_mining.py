@@ -107,13 +107,64 @@ def test_in_corrected_tables_noise_becomes_negatives_and_new_calls_become_calls(
     folder = tmp_path / "corrected tables"
     write_selections(folder / f"{NAME[:-4]}_predict_output.log.annotation.result.txt", rows)
     write_selections(folder / "elsewhere.Table.1.selections.txt", rows)
-    found, others = from_selections(folder, [RECORDING])
+    found, others, remarks = from_selections(folder, [RECORDING])
     assert [(one.start_s, one.end_s) for one in found.negatives] == [(2, 3), (29.5, 30)]
     assert [(one.start_s, one.end_s) for one in found.calls] == [(20, 21)]
     assert (len(found.tables), found.model_sha256) == (1, None)
     assert others == ["elsewhere.Table.1.selections.txt"]
+    (remark,) = remarks
+    assert remark.endswith("1 rows are left out: behind the recording's end, or of a file that the corpus has not")
     (more,) = with_added_calls([RECORDING], [found, found])
     assert more.calls.tolist() == [[10, 11], [20, 21]]
+
+
+def _row(begin_s, end_s, sound_type, **extra):
+    return Selection(begin_s, end_s, sound_type=sound_type, extra={key: str(value) for key, value in extra.items()})
+
+
+def _said(round_):
+    return [[(one.start_s, one.end_s) for one in part] for part in (round_.calls, round_.negatives)]
+
+
+def test_a_persons_last_word_counts(tmp_path):
+    first, second = tmp_path / "1", tmp_path / "2"
+    table = f"{NAME}.Table.1.selections.txt"
+    write_selections(first / table, [_row(2, 3, "hum"), _row(4, 5, "hum"), _row(6, 7, "noise")])
+    write_selections(first / f"{NAME}.other.txt", [_row(20, 21, "hum"), _row(22, 23, "noise"), _row(24, 25, "noise")])
+    told = HardNegatives().with_round(from_selections(first, [RECORDING])[0])
+    # Read again with other tables beside it: one verdict turned, one withdrawn; and one of the other table turned.
+    write_selections(second / table, [_row(2, 3, "noise"), _row(6, 7, "noise"), _row(22.5, 23.5, "hum")])
+    write_selections(second / f"{NAME}.more.txt", [_row(15, 16, "hum")])
+    told = told.with_round(from_selections(second, [RECORDING])[0])
+    earlier, later = told.rounds
+    assert _said(earlier) == [[(20, 21)], [(24, 25)]]
+    assert list(earlier.tables) == [f"{NAME}.other.txt"]
+    assert _said(later) == [[(15, 16), (22.5, 23.5)], [(2, 3), (6, 7)]]
+    again = told.with_round(from_selections(first, [RECORDING])[0])
+    assert [sorted(one.tables) for one in again.rounds] == [[f"{NAME}.more.txt"], [table, f"{NAME}.other.txt"]]
+
+
+def test_rows_of_a_sequence_of_files_belong_to_the_file_they_name(tmp_path):
+    other = LabelledRecording("b.flac", Path("b.flac"), "b.flac", 30.0, 8000, "e", as_intervals([]), ())
+    place = {"Begin File": NAME, "File Offset (s)": 5.0}
+    rows = [
+        _row(35, 36, "hum", **place),
+        _row(40, 41, "hum", **{**place, "Begin File": "C:\\x\\b.wav"}),  # converted since
+        _row(50, 51, "hum", **{**place, "Begin File": "elsewhere.wav"}),
+        _row(60, 61, "noise", **{**place, "File Offset (s)": 99}),
+    ]
+    write_selections(tmp_path / "b.Table.1.selections.txt", rows)
+    write_selections(tmp_path / "all.txt", rows[:1])
+    found, others, remarks = from_selections(tmp_path, [RECORDING, other])
+    assert {(one.recording, one.start_s, one.end_s) for one in found.calls} == {(NAME, 5, 6), ("b.flac", 5, 6)}
+    assert (found.negatives, others, len(found.tables)) == ([], [], 2)
+    assert ["2 rows are left out" in remark for remark in remarks] == [True]
+
+
+def test_noise_that_stands_in_another_column_is_remarked_on(tmp_path):
+    write_selections(tmp_path / f"{NAME}.txt", [_row(2, 3, "", Annotation="Noise"), _row(4, 5, "", Annotation="hum")])
+    (remark,) = from_selections(tmp_path, [RECORDING])[2]
+    assert "column 'Annotation' says noise, but only 'Sound type' is read: all are calls" in remark
 
 
 def test_a_folder_without_a_table_of_the_corpus_is_refused(tmp_path):

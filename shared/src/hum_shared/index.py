@@ -164,6 +164,7 @@ class PredictionMeta(_Record):
     generated_at: str | None = None
     n_preds: int | None = None
     recordings: list[RecordingInfo] | None = None
+    tables: dict[str, str] | None = Field(None, description="table → its SHA-256 as it was written")
     models: list[str] | None = Field(None, description="SHA-256 of the model files whose scores were decoded")
     tuned_on: dict[str, Any] | None = Field(None, description="what the decoder file says that it was tuned on")
     provenance: dict[str, Any] | None = None

@@ -99,7 +99,7 @@ def warn_of_other_tracks(plan: Plan, folders: Iterable[Path], recordings: Path, 
 
     They would be decoded and compared with them: clips that were cut anew since, recordings of another corpus.
     """
-    tracks = [path for folder in sorted(folders) for path in sorted(folder.glob(f"*{SCORE_SUFFIX}"))]
+    tracks = [path for folder in sorted(folders) for path in sorted(folder.glob(f"[!.]*{SCORE_SUFFIX}"))]
     if not tracks:
         return
     stems = {recording_stem(path.name) for path in find_recordings(recordings, recursive=recursive)}

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -42,7 +43,9 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def client(root: Path) -> Iterator[Client]:
+def client(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """A server whose looks count as quick, so that answers are of now on a busy machine, too."""
+    monkeypatch.setattr("hum_shared.status.watcher._QUICK_S", 60.0)
     with status_server(root) as asked:
         yield asked
 
@@ -140,6 +143,22 @@ def test_there_is_nothing_but_what_was_found(fixed: Client, path: str) -> None:
     status, said = fixed.refused(path)
     assert status == 404
     assert "root:" not in said
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/", "/api/stages", "/metrics"])
+def test_a_head_request_gets_the_head_alone(fixed: Client, path: str) -> None:
+    with urlopen(Request(fixed.url + path, method="HEAD"), timeout=20) as answer:
+        assert (answer.status, answer.read()) == (200, b"")
+        assert int(answer.headers["Content-Length"]) > 0
+    assert fixed.refused("/api/events", "HEAD")[0] == 405  # it would never end
+
+
+def test_a_workspace_that_is_gone_is_a_problem(root: Path, client: Client) -> None:
+    assert "hum_status_problems 0" in client.text("/metrics")
+    root.rename(root.with_name("unmounted"))
+    assert client.json("/api/stages") == []
+    assert "hum_status_problems 1" in client.text("/metrics")
+    assert "the workspace is not there" in client.text("/")
 
 
 def test_nothing_can_be_changed(fixed: Client) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ import numpy as np
 import hum_shared
 from hum_evaluator.export import are_there, left_of_earlier, write_exports
 from hum_evaluator.export.rows import selections_of
-from hum_evaluator.tracks import Prediction, Source, find_sources, read_prediction
+from hum_evaluator.tracks import Prediction, Source, find_sources, has_logs, read_prediction
+from hum_shared.command import warn
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.decoding import DecoderFile, DecoderSettings, read_decoder_file
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.config.workspace import workspace_of
 from hum_shared.decoders import Selections, decode, noise_between
+from hum_shared.edited import keep_edited, table_digests
 from hum_shared.errors import HumError, InputError, NameFormatError
 from hum_shared.failures import settle_failures
 from hum_shared.files import name_that_fits, sha256_file, sha256_json
@@ -94,7 +96,7 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
     workspace = workspace_of(cfg_file)
     prediction_dir, tables = workspace.resolve(cfg.prediction_dir), workspace.resolve(cfg.output_dir)
     scores_dir = workspace.resolve(cfg.scores_dir) if cfg.scores_dir else prediction_dir
-    if cfg.scores_dir and not scores_dir.is_dir():
+    if cfg.scores_dir and not scores_dir.is_dir() and not has_logs(prediction_dir):
         raise InputError(f"{cfg_file}: scores_dir {scores_dir} does not exist. Run hum-predictor first, or correct it.")
     tuned = _decoder_file(cfg, workspace, cfg_file)
     settings = cfg.decoding(tuned, str(cfg_file))
@@ -120,6 +122,8 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
             progress.advance(len(sources), f"nothing to do: {index_file} is up to date")
             return Evaluation(index_file, len(done.meta.recordings or []), len(done.entries), up_to_date=True)
 
+        if (edited := keep_edited(tables, index_file)) is not None:
+            warn(edited)
         # The index says that the tables are complete; until they are, there must be none.
         index_file.unlink(missing_ok=True)
         recordings: list[RecordingInfo] = []
@@ -149,15 +153,31 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
             entries += index_entries(prediction, found, pred_path, first_uid=len(entries) + 1)
             notes += prediction.notes
             progress.advance(1)
+        notes += _same_audio(recordings)
         _remove_stale(tables, recordings)
         tuned_on = None if tuned is None else tuned.tuned_on
-        index = _index(settings, settings_sha256, recordings, entries, inputs, models, tuned_on, cfg.exports)
+        written = table_digests(table_file(tables, recording.name) for recording in recordings)
+        index = _index(settings, settings_sha256, recordings, entries, written, inputs, models, tuned_on, cfg.exports)
         write_exports(selections_of(run, "evaluation", index), cfg.exports, tables.parent / "export")
         if left := left_of_earlier(cfg.exports, folder := tables.parent / "export"):
             notes.append(f"{folder}: {', '.join(left)} may be of earlier selections. Export again, or remove them")
         write_index(index_file, index)
         settle_failures(failures_file, failures, len(failures) + len(recordings))
         return Evaluation(index_file, len(recordings), len(entries), up_to_date=False, notes=tuple(notes))
+
+
+def _same_audio(recordings: Iterable[RecordingInfo]) -> list[str]:
+    """Return a note for recordings that hold the same audio under several names: what is found counts as often."""
+    known: dict[str, list[str]] = {}
+    for one in recordings:
+        if one.sha256 is not None:
+            known.setdefault(one.sha256, []).append(one.name)
+    return [
+        f"{' and '.join(sorted(same))} are the same audio, and count {len(same)} times. Was a recording renamed? "
+        "Remove the score track of its earlier name, and evaluate again"
+        for same in known.values()
+        if len(same) > 1
+    ]
 
 
 def table_rows(prediction: Prediction, found: Selections, with_noise: bool) -> list[Selection]:
@@ -247,6 +267,7 @@ def _index(
     settings_sha256: str,
     recordings: Sequence[RecordingInfo],
     entries: Sequence[PredictionEntry],
+    tables: Mapping[str, str],
     inputs: Mapping[str, str],
     models: Sequence[str],
     tuned_on: Mapping[str, Any] | None,
@@ -261,6 +282,7 @@ def _index(
             "threshold": settings.threshold,
             "decoder_settings": settings.model_dump(mode="json"),
             "recordings": list(recordings),
+            "tables": dict(tables),
             "models": list(models) or None,
             "tuned_on": tuned_on,
             "exports": list(exports),

@@ -115,6 +115,11 @@ def find_sources(scores_dir: Path, log_dir: Path) -> tuple[list[Source], dict[st
     return sorted(sources, key=lambda source: source.recording), failures
 
 
+def has_logs(folder: Path) -> bool:
+    """Whether there is a text log in a folder."""
+    return bool(_listed(folder, LOG_SUFFIX))
+
+
 def _failed_since(scores_dir: Path) -> dict[str, str]:
     """Return what `hum-predictor` could not read when it ran last, by recording."""
     if not scores_dir.is_dir():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,7 @@ def run_prediction(
         recordings = shard_of(recordings, {p: _dur_s(infos[p]) for p in recordings}, number, n_shards)
         failures_name = f"failures_{number}of{n_shards}.json"
     job = _prepare(cfg, cfg_path, workspace, device)
+    _warn_of_others(job.output_dir, infos)
     failures: dict[str, str] = {}
     scored, passed_s = 0, 0.0
     total_s = sum(_dur_s(infos[path]) for path in recordings)
@@ -118,6 +119,18 @@ def run_prediction(
         kept = f"{len(recordings) - scored} were up to date"
         progress.message = f"{scored} recordings scored, {kept}" if scored else f"nothing to do: {kept}"
         say(f"{progress.message}: {job.output_dir}")
+
+
+def _warn_of_others(output_dir: Path, recordings: Iterable[Path]) -> None:
+    """Warn of score tracks of recordings that are not scored here (any more): they would be evaluated, too."""
+    wanted = {layout.score_file(output_dir, path.name) for path in recordings}
+    found = output_dir.glob(f"[!.]*{layout.SCORE_SUFFIX}")
+    others = sorted(path for path in found if path not in wanted)
+    if others:
+        warn(
+            f"{output_dir}: holds {len(others)} score tracks of recordings that input_file does not name, the first is "
+            f"{others[0].name}; they are evaluated with the others. Remove them if their recordings are gone"
+        )
 
 
 def _prepare(cfg: PredictionCfg, cfg_path: Path, workspace: layout.Workspace, device_option: str | None) -> _Job:

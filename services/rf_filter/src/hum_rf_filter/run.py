@@ -24,6 +24,7 @@ from hum_shared.command import warn
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.rf import RfCfg
 from hum_shared.config.workspace import workspace_of
+from hum_shared.edited import keep_edited, table_digests
 from hum_shared.errors import InputError
 from hum_shared.failures import settle_failures
 from hum_shared.files import sha256_json
@@ -100,6 +101,8 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
         fit = check_fit(forest, cfg, settings, sources, model)
         for line in (*_replaced(sources, evaluation), *forest.warnings, *fit):
             warn(line)
+        if (edited := keep_edited(run.annotations, run.index)) is not None:
+            warn(edited)
         # The index says that all below postrf belongs together; until it does, there must be none.
         run.index.unlink(missing_ok=True)
         features, failed = features_of_run(run, sources, settings, cfg.num_workers, progress, stop or StopRequest())
@@ -111,6 +114,7 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
         entries = _write_filtered(run, filtered, probs, threshold, evaluation)
         run.remove_stale(source.table for source in filtered)
         meta = _meta(cfg, threshold, model_sha256, evaluation, filtered, failures, len(entries))
+        meta["tables"] = table_digests(run.filtered_file(source.table) for source in filtered)
         meta["inputs_sha256"] = None if failures else inputs_sha256
         inputs = {source.table.name: source.digest for source in filtered}
         meta["provenance"] = collect(_PACKAGES, cfg_sha256=cfg.digest(), inputs=inputs).model_dump(mode="json")

@@ -77,7 +77,9 @@ def needed(folder: Path | None, part: str, root: Path) -> Path:
         When it is None: the corpus has no folder `part`.
     """
     if folder is None:
-        remedy = " (a corpus of selection tables needs --from-selections)" if part == SEGMENTED else ""
+        remedy = ""
+        if part == SEGMENTED:
+            remedy = f". For a corpus of selection tables: hum-trainer index-corpus {root} --from-selections"
         raise InputError(f"{root}: no folder whose name contains {part!r}{remedy}")
     return folder
 

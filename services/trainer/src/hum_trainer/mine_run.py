@@ -55,7 +55,9 @@ def run_mining(cfg_path: Path, selections: Path | None = None, progress_file: Pa
     target = task.folders.models / mining.FILE_NAME
     before = read_hard_negatives(target)
     if selections is not None:
-        found, others = from_selections(selections, task.indexed)
+        found, others, remarks = from_selections(selections, task.indexed)
+        for remark in remarks:
+            warn(f"{selections}: {remark}")
         if others:
             warn(f"{selections}: {len(others)} tables belong to no recording of the corpus, the first {others[0]}")
     else:

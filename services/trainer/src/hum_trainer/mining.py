@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from hum_shared.selections import read_selections
 from hum_trainer.event_loop import Negative
 from hum_trainer.event_measures import found_intervals
 from hum_trainer.labelled_recordings import LabelledRecording, Stretch
-from hum_trainer.raven_labels import recording_of, table_files
+from hum_trainer.raven_labels import NOISE, placed, recording_of, rows_of_any, says_noise_elsewhere, table_files
 
 FILE_NAME = "hard_negatives.json"
 """Lies beside the model; the next `run` of the same cfg learns from it."""
@@ -27,7 +28,6 @@ FILE_NAME = "hard_negatives.json"
 MAX_IOU = 0.1
 MARGIN_S = 0.1
 CONFIDENT = 0.5
-NOISE = "noise"
 
 _ROUNDING = 1e-9
 
@@ -40,6 +40,11 @@ class FedBack(BaseModel):
     recording: str = Field(description="full file name")
     start_s: float
     end_s: float
+    table: str | None = Field(None, description="the selection table that says so; null for a model, and in old files")
+
+    def shares_time_with(self, other: FedBack) -> bool:
+        """Whether both are of one recording and overlap."""
+        return self.recording == other.recording and self.start_s < other.end_s and other.start_s < self.end_s
 
 
 class MiningRound(BaseModel):
@@ -56,6 +61,28 @@ class MiningRound(BaseModel):
         """Whether both come from the same model or the same tables' names: the later one replaces the earlier."""
         return (self.model_sha256, sorted(self.tables)) == (other.model_sha256, sorted(other.tables))
 
+    def corrected_by(self, new: MiningRound) -> MiningRound:
+        """Return what of these tables still holds after others were read.
+
+        What a table said that was read again is gone; so is a verdict that another one has turned since.
+        """
+        if self.model_sha256 is not None or new.model_sha256 is not None:
+            return self
+
+        def holds(one: FedBack, turned: Sequence[FedBack]) -> bool:
+            return one.table not in new.tables and not any(one.shares_time_with(other) for other in turned)
+
+        return MiningRound(
+            tables={name: digest for name, digest in self.tables.items() if name not in new.tables},
+            negatives=[one for one in self.negatives if holds(one, new.calls)],
+            calls=[one for one in self.calls if holds(one, new.negatives)],
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is of tables, and none of them is left."""
+        return self.model_sha256 is None and not self.tables
+
 
 class HardNegatives(BaseModel):
     """`hard_negatives.json`: what later trainings learn from, round by round."""
@@ -66,8 +93,9 @@ class HardNegatives(BaseModel):
     rounds: list[MiningRound] = Field(default_factory=list)
 
     def with_round(self, new: MiningRound) -> HardNegatives:
-        """Return these with a round added, or replaced where the same source gave one before."""
-        return HardNegatives(rounds=[*(old for old in self.rounds if not old.is_of(new)), new])
+        """Return these with a round added; what the same source gave before, and what it contradicts, is left out."""
+        earlier = (old.corrected_by(new) for old in self.rounds if not old.is_of(new))
+        return HardNegatives(rounds=[*(old for old in earlier if not old.is_empty), new])
 
 
 def read_hard_negatives(path: Path) -> HardNegatives:
@@ -136,7 +164,7 @@ def mine(
     return negatives
 
 
-def from_selections(folder: Path, recordings: Sequence[LabelledRecording]) -> tuple[MiningRound, list[str]]:
+def from_selections(folder: Path, recordings: Sequence[LabelledRecording]) -> tuple[MiningRound, list[str], list[str]]:
     """Read Raven tables that a person corrected.
 
     A row whose sound type is `noise` is a false alarm; it becomes a negative unless it touches a call or lies
@@ -146,7 +174,7 @@ def from_selections(folder: Path, recordings: Sequence[LabelledRecording]) -> tu
     Parameters
     ----------
     folder
-        Of the tables; each belongs to the recording whose name its own starts with.
+        Of the tables; each belongs to the recording whose name its own starts with, or its rows name their files.
 
     Returns
     -------
@@ -154,6 +182,8 @@ def from_selections(folder: Path, recordings: Sequence[LabelledRecording]) -> tu
         What the tables say.
     others
         Tables that belong to no recording of the corpus.
+    remarks
+        Rows that were left out and why, and what else a person should know; one line each.
 
     Raises
     ------
@@ -165,34 +195,25 @@ def from_selections(folder: Path, recordings: Sequence[LabelledRecording]) -> tu
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; it should hold Raven selection tables")
     by_name = {recording.name: recording for recording in recordings}
-    negatives: list[FedBack] = []
-    added: list[FedBack] = []
-    tables: dict[str, str] = {}
-    others: list[str] = []
-    for path in table_files(folder):
-        name = recording_of(path.name, by_name)
-        if name is None:
-            others.append(path.name)
-            continue
-        recording = by_name[name]
-        tables[path.relative_to(folder).as_posix()] = sha256_file(path)
-        rows = [row for row in read_selections(path) if min(row.end_s, recording.dur_s) > row.begin_s]
-        wrong = [row.sound_type.strip().lower() == NOISE for row in rows]
-        times = as_intervals((row.begin_s, min(row.end_s, recording.dur_s)) for row in rows)
-        is_wrong = np.array(wrong, dtype=np.bool_)
-        right = times[~is_wrong]
-        new = right[best_iou(right, recording.calls) == 0]
-        calls = np.concatenate((recording.calls, new))
-        alarms = times[is_wrong]
-        added += _fed_back(name, new)
-        negatives += _fed_back(name, alarms[false_alarms(alarms, calls)])
-    if not tables:
-        listed = f"; found: {', '.join(others[:5])}" if others else ""
+    corrected = _read_corrected(folder, by_name)
+    if not corrected.tables:
+        listed = f"; found: {', '.join(corrected.others[:5])}" if corrected.others else ""
         raise InputError(
             f"{folder}: holds no selection table of a recording of the corpus{listed}. A table's name starts with "
             "its recording's."
         )
-    return MiningRound(tables=tables, negatives=negatives, calls=added), others
+    negatives: list[FedBack] = []
+    added: list[FedBack] = []
+    for name, unsorted in corrected.rows_of.items():
+        known = by_name[name].calls
+        rows = sorted(unsorted, key=lambda row: row.start_s)
+        right, wrong = ([row for row in rows if row.is_wrong is side] for side in (False, True))
+        new = [row for row, iou in zip(right, best_iou(_times(right), known), strict=True) if iou == 0]
+        alarms = false_alarms(_times(wrong), np.concatenate((known, _times(new))))
+        added += [row.as_fed_back(name) for row in new]
+        negatives += [row.as_fed_back(name) for row, is_alarm in zip(wrong, alarms, strict=True) if is_alarm]
+    found = MiningRound(tables=corrected.tables, negatives=negatives, calls=added)
+    return found, corrected.others, corrected.remarks
 
 
 def with_added_calls(recordings: Sequence[LabelledRecording], rounds: Sequence[MiningRound]) -> list[LabelledRecording]:
@@ -231,8 +252,57 @@ def as_round(model_sha256: str, negatives: Sequence[Negative], stretches: Sequen
     return MiningRound(model_sha256=model_sha256, negatives=found)
 
 
-def _fed_back(recording: str, times: Intervals) -> list[FedBack]:
-    return [
-        FedBack(recording=recording, start_s=round(start_s, 6), end_s=round(end_s, 6))
-        for start_s, end_s in times.tolist()
-    ]
+@dataclass(frozen=True)
+class _JudgedRow:
+    """A row of a table, in seconds of its recording."""
+
+    table: str
+    start_s: float
+    end_s: float
+    is_wrong: bool
+
+    def as_fed_back(self, recording: str) -> FedBack:
+        return FedBack(
+            recording=recording, start_s=round(self.start_s, 6), end_s=round(self.end_s, 6), table=self.table
+        )
+
+
+@dataclass(frozen=True)
+class _Corrected:
+    """Corrected tables: their rows by recording, their digests, tables of no recording, and what to say of them."""
+
+    rows_of: dict[str, list[_JudgedRow]] = field(default_factory=dict)
+    tables: dict[str, str] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def _read_corrected(folder: Path, by_name: Mapping[str, LabelledRecording]) -> _Corrected:
+    out = _Corrected()
+    for path in table_files(folder):
+        table, name = path.relative_to(folder).as_posix(), recording_of(path.name, by_name)
+        rows = read_selections(path) if name is not None else rows_of_any(path) or []
+        places = [placed(row, name, by_name) for row in rows]
+        if name is None and not any(places):
+            out.others.append(path.name)
+            continue
+        out.tables[table] = sha256_file(path)
+        inside = [place is not None and place[1] < by_name[place[0]].dur_s for place in places]
+        for row, place, is_inside in zip(rows, places, inside, strict=True):
+            if place is not None and is_inside:
+                of, start_s, end_s = place[0], place[1], min(place[2], by_name[place[0]].dur_s)
+                if end_s > start_s:
+                    is_wrong = row.sound_type.strip().lower() == NOISE
+                    out.rows_of.setdefault(of, []).append(_JudgedRow(table, start_s, end_s, is_wrong))
+        if not all(inside):
+            out.remarks.append(
+                f"{table}: {inside.count(False)} rows are left out: behind the recording's end, or of a file that the "
+                "corpus has not"
+            )
+        if (column := says_noise_elsewhere(rows)) is not None:
+            out.remarks.append(f"{table}: column {column!r} says noise, but only 'Sound type' is read: all are calls")
+    return out
+
+
+def _times(rows: Sequence[_JudgedRow]) -> Intervals:
+    return as_intervals((row.start_s, row.end_s) for row in rows)

@@ -2,15 +2,16 @@
 
 A table belongs to the recording whose name, with or without its suffix, the table's name starts with; the longest
 such name wins (`a.Table.1.selections.txt`, `a.wav.txt` and `a_predict_output.log.annotation.result.txt` belong to
-`a.wav`). Rows whose sound type is `noise` are no hums. Quality is the number in a column named `Q` or `Quality`,
-else the one in `Q2`, `q 2` or `quality: 2` anywhere in sound type or comments, else unknown.
+`a.wav`). Rows of a table that Raven made of several files belong to the one in column `Begin File`, at the time in
+`File Offset (s)`. Rows whose sound type is `noise` are no hums. Quality is the number in a column named `Q` or
+`Quality`, else the one in `Q2`, `q 2` or `quality: 2` anywhere in sound type or comments, else unknown.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path, PureWindowsPath
 
 from hum_shared import names
 from hum_shared.errors import InputError
@@ -18,7 +19,11 @@ from hum_shared.selections import Selection, read_selections
 from hum_trainer.corpus import DATASET_PREFIX
 from hum_trainer.labels import LabelledHum, Problem
 
+NOISE = "noise"
+"""Sound type of what is no call."""
+
 _QUALITY = re.compile(r"(?<![^\W_])(?:q|quality)[\s:=]*(\d)(?!\d)", re.I)
+_SAME_S = 1e-3
 _TABLE_SUFFIXES = (".txt", ".tsv")
 
 
@@ -44,6 +49,59 @@ def recording_of(table: str, recordings: Iterable[str]) -> str | None:
     return best[1] if best else None
 
 
+def placed(selection: Selection, of_table: str | None, recordings: Collection[str]) -> tuple[str, float, float] | None:
+    """Return which recording a row belongs to, and its begin and end there in seconds; None when to none of them.
+
+    Parameters
+    ----------
+    selection
+        A row. Where it names its file and the time in it, its own times are those of a sequence of files.
+    of_table
+        The recording that the table's name starts with; None for none.
+    recordings
+        Full file names.
+    """
+    cells = {"".join(filter(str.isalnum, name.lower())): cell.strip() for name, cell in selection.extra.items()}
+    file, offset_s = PureWindowsPath(cells.get("beginfile", "")).name, _seconds(cells.get("fileoffsets", ""))
+    as_it_stands = None if of_table is None else (of_table, selection.begin_s, selection.end_s)
+    if not file:
+        return as_it_stands
+    same = [name for name in recordings if name == file]
+    same = same or [name for name in recordings if names.recording_stem(name) == names.recording_stem(file)]
+    if len(same) != 1:  # renamed since, perhaps: as long as the times are those of one file, the table's name counts
+        of_one_file = offset_s is None or abs(offset_s - selection.begin_s) < _SAME_S
+        return as_it_stands if of_one_file else None
+    if offset_s is None:
+        return as_it_stands if same[0] == of_table else None
+    return same[0], offset_s, offset_s + (selection.end_s - selection.begin_s)
+
+
+def says_noise_elsewhere(rows: Sequence[Selection]) -> str | None:
+    """Return the column in which a table without sound types says noise; None where there is none.
+
+    Such rows are taken for calls: which column tells types is not guessed.
+    """
+    if any(row.sound_type.strip() for row in rows):
+        return None
+    found = (name for row in rows for name, cell in row.extra.items() if cell.strip().lower() == NOISE)
+    return next(found, None)
+
+
+def _seconds(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def rows_of_any(path: Path) -> list[Selection] | None:
+    """Return the rows of a text file; None where it is no table."""
+    try:
+        return read_selections(path)
+    except InputError:
+        return None  # some other text file of the corpus, for example a README
+
+
 def read_tables(root: Path, recordings: Iterable[str]) -> tuple[list[LabelledHum], list[Problem], set[str]]:
     """Read the selection tables in and below `root`.
 
@@ -57,7 +115,7 @@ def read_tables(root: Path, recordings: Iterable[str]) -> tuple[list[LabelledHum
     hums
         In the order of tables and rows.
     problems
-        Tables without a recording, rows without length.
+        Tables without a recording, rows without length or of another file, tables that say noise where it is not read.
     labelled
         Recordings that have a table, also an empty one.
 
@@ -73,21 +131,34 @@ def read_tables(root: Path, recordings: Iterable[str]) -> tuple[list[LabelledHum
     for path in table_files(root):
         relative = path.relative_to(root).as_posix()
         recording = recording_of(path.name, known)
-        if recording is None:
-            if _is_table(path):
+        rows = read_selections(path) if recording is not None else rows_of_any(path)
+        places = [placed(row, recording, known) for row in rows or ()]
+        if recording is None and not any(places):
+            if rows is not None:
                 message = f"{relative}: left out: no recording has a name that this table's starts with"
                 problems.append(Problem("table", relative, message, left_out=True))
             continue
-        labelled.add(recording)
-        for row, selection in enumerate(read_selections(path), start=1):
-            if selection.sound_type.strip().lower() == "noise":
+        labelled |= {place[0] for place in places if place} | ({recording} if recording is not None else set())
+        column = says_noise_elsewhere(rows or ())
+        if column is not None:
+            message = (
+                f"{relative}: column {column!r} says noise, but types are read from 'Sound type': all rows are calls"
+            )
+            problems.append(Problem("table", relative, message, left_out=False))
+        for row, (selection, place) in enumerate(zip(rows or (), places, strict=True), start=1):
+            if selection.sound_type.strip().lower() == NOISE:
                 continue
             source = f"{relative} selection {row}"
+            if place is None:
+                message = f"{source}: left out: its Begin File is none of the corpus's recordings"
+                problems.append(Problem("table", relative, message, left_out=True))
+                continue
+            of, begin_s, end_s = place
             if selection.end_s <= selection.begin_s:
                 message = f"{source}: left out: it has no length (begins and ends at {selection.begin_s:g} s)"
                 problems.append(Problem("table", relative, message, left_out=True))
                 continue
-            hums.append(LabelledHum(source, None, recording, selection.begin_s, selection.end_s, quality_of(selection)))
+            hums.append(LabelledHum(source, None, of, begin_s, end_s, quality_of(selection)))
     return hums, problems, labelled
 
 
@@ -100,11 +171,3 @@ def quality_of(selection: Selection) -> int | None:
             return int(digits[1])
     found = _QUALITY.search(selection.sound_type) or _QUALITY.search(selection.comments)
     return int(found[1]) if found else None
-
-
-def _is_table(path: Path) -> bool:
-    try:
-        read_selections(path)
-    except InputError:
-        return False  # some other text file of the corpus, for example a README
-    return True

@@ -137,11 +137,12 @@ def propose(measures: CallMeasures, given: Mapping[str, Number] | None = None) -
     sr = chosen.whole("sr", _sample_rate(lowest_rate, fmax), "Hz", f"twice fmax and some room; recordings: {rates}")
 
     usual_s, short_s = usual_duration_s(durations), short_duration_s(durations)
-    hop_s = _frame_hop_s(usual_s)
+    hop_samples = _power_of_two(_frame_hop_s(usual_s) * sr)
+    hop_s = hop_samples / sr
     frames = f"{median_s / hop_s:.0f} frames in the median call of {median_s:.3g} s"
     if usual_s < median_s:
         frames += f", {short_s / hop_s:.0f} in calls of {short_s:.3g} s; a tenth are shorter"
-    hop = chosen.whole("hop_length", _power_of_two(hop_s * sr), "samples", f"about {hop_s * 1000:.3g} ms: {frames}")
+    hop = chosen.whole("hop_length", hop_samples, "samples", f"{hop_s * 1000:.3g} ms: {frames}")
     wanted_hz = [max(high_hz - low_hz, 1e-6) / _BINS_ACROSS, *([low_hz / _BINS_TO_LOWEST] if low_hz > 0 else [])]
     fitting = max(4 * hop, 2 ** math.ceil(math.log2(max(2.0, sr / min(wanted_hz)))))
     longest = max(2 * hop, 2 ** math.floor(math.log2(max(2.0, usual_s / 2 * sr))))

@@ -67,14 +67,16 @@ class WorkspaceSource:
 
     def __init__(self, root: Path):
         workspace, inside = Workspace(root.absolute()), Inside(root)
-        self.name = showable(inside.root.name)
+        self.name, self._root = showable(inside.root.name), inside.root
         self._tasks, self._runs = TaskFiles(workspace, inside), RunFiles(workspace, inside)
 
     def read(self) -> tuple[dict[str, Evidence], list[RunView], list[str]]:
         """Return tasks by id, runs, and what could not be read."""
         tasks, task_problems = self._tasks.read()
         runs, run_problems = self._runs.read()
-        return tasks, runs, list(dict.fromkeys(task_problems + run_problems))
+        # An unmounted file system looks like a new workspace, but for this.
+        gone = [] if self._root.is_dir() else [f"{showable(str(self._root))}: the workspace is not there (any more)"]
+        return tasks, runs, list(dict.fromkeys(gone + task_problems + run_problems))
 
     def log(self, evidence: Evidence, max_bytes: int) -> tuple[str, bytes] | None:
         """Return a task's log: its path and last bytes; None without one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from hum_shared.config.cfg import validate
@@ -18,7 +18,7 @@ from hum_slurm.context import Context, benchmark_tree, suggest_tasks, task_prefi
 from hum_slurm.factories.ground_truth import plan_ground_truth_stages
 from hum_slurm.factories.runs import benchmark_runs
 from hum_slurm.factories.tuned import out_of_tape_folder, plan_tune, tuned_values
-from hum_slurm.models import KnownModel, known_models
+from hum_slurm.models import CARD_FILE, KnownModel, known_models
 from hum_slurm.plan import Plan
 from hum_slurm.recordings import refuse_other_recordings, warn_of_other_tracks, what_to_score
 from hum_slurm.stages import StageName, stage
@@ -190,10 +190,12 @@ def _fitting(
     if model.dense:
         return list(variants)
     if model.sequence_ms is None:
+        card = PurePosixPath(model.file).with_name(CARD_FILE)
         plan.warn(
             f"{model.name}: neither a training cfg nor a model card names its window; taken: the variants' windows, "
-            f"min_max_norm={str(bool(model.min_max_norm)).lower()}. Else set sequence_len in "
-            f"TRAINING/cfg/{model.name}/alpaca_server.cfg."
+            f"min_max_norm={str(bool(model.min_max_norm)).lower()}. If it was trained otherwise, its scores mean "
+            f'nothing: write {card}, such as {{"data_opts": {{"sequence_len_ms": 400, "min_max_norm": true}}}}, and '
+            "plan again."
         )
         return list(variants)
     fitting = [variant for variant in variants if variant.sequence_ms == model.sequence_ms]

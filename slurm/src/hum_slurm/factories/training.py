@@ -139,8 +139,8 @@ def _source(context: Context, plan: Plan, variant: TrainVariant, data_root: Path
         if not dataset.is_dir():
             plan.warn(f"{dataset}: no such folder yet; hum-trainer prepare writes it")
         return {"data_dir": context.value(dataset, plan)}
-    places = [data_root / variant.corpus, context.workspace.resolve(variant.corpus)]
-    places.append(context.workspace.data / variant.corpus)
+    places = [data_root / variant.corpus, *([data_root] if data_root.name == variant.corpus else [])]
+    places += [context.workspace.resolve(variant.corpus), context.workspace.data / variant.corpus]
     corpus = next((place for place in places if place.is_dir()), places[0])
     index = corpus / CORPUS_INDEX
     if not index.is_file():
