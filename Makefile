@@ -18,7 +18,7 @@ ifeq ($(strip $(WORKSPACE)),)
 override WORKSPACE := .
 endif
 PLACES := WORKSPACE CORPUS BENCHMARK_CORPUS PREDICT_IN DATA_ROOT AUDIO_ROOT RF_MODEL TRAIN_VARIANTS BENCHMARK_VARIANTS
-$(foreach name,$(PLACES),$(if $(filter ~%,$($(name))),$(error $(name)=$($(name)): nothing expands ~ here. Write the path in full)))
+$(foreach name,$(PLACES),$(if $(filter ~%,$(firstword $($(name)))),$(error $(name)=$($(name)): nothing expands ~ here. Write the path in full)))
 $(foreach name,$(PLACES),$(if $(filter x,$(lastword $($(name))x)),$(if $($(name)),$(error $(name) ends with a blank. In .env remarks have lines of their own))))
 EXECUTOR ?= local
 WORKERS ?= 1
@@ -152,7 +152,7 @@ tune: setup ## tune the decoders on what networks say of tapes they have not see
 
 clean-benchmark: ## delete the benchmark's cfgs, jobs, runs and scores
 	for part in cfg jobs runs scores; do rm -rf $(TREE)/"$$part"; done
-	if cd "$$WORKSPACE/progress" 2>/dev/null; then \
+	if CDPATH= cd -- "$$WORKSPACE/progress" 2>/dev/null; then \
 		if [ -n "$$SET" ]; then find . -name "set-$${SET}__*" -delete; \
 		else find . -type f ! -path './train/*' ! -name 'set-*__*' -delete; fi; fi
 

@@ -15,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+from hum_shared import names
+
 HERE = Path(__file__).parent
 WORKERS = "2"
 """Tasks at a time; they share the cores: two small networks with a core each are faster than one after the other."""
@@ -125,7 +127,8 @@ class Demo:
         run = self.workspace / "BENCHMARK" / "runs" / best["model"] / best["variant"] / best["layer"]
         table = min((run / "annotations").glob("*.txt"))
         stem = table.name.removesuffix("_predict_output.log.annotation.result.txt")
-        recording = next(self.benchmark.glob(f"*labelled_recordings*/{glob.escape(stem)}.*"))
+        files = self.benchmark.glob(f"*labelled_recordings*/{glob.escape(stem)}.*")
+        recording = next(path for path in files if names.is_audio(path.name))
         print(f"\ndone in {seconds / 60:.1f} minutes; run it again and only what is missing is done")
         print(f"  report       {self.workspace}/BENCHMARK/report.html, for any browser: look, sort, listen")
         print(f"  metrics      {self.workspace}/BENCHMARK/metrics.csv, and per tape metrics_per_tape.csv")

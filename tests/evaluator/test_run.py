@@ -1,5 +1,6 @@
 import json
 import math
+import os
 import shutil
 
 import pytest
@@ -327,6 +328,54 @@ def test_tables_that_a_person_changed_are_kept_aside(tmp_path, capsys):
     assert "target" in changed.read_text(encoding="utf-8")
     assert untouched.is_file()
     assert f"{aside}: holds 1 tables that were changed by hand" in capsys.readouterr().err
+
+
+def _edit(table):
+    table.write_text(table.read_text(encoding="utf-8").replace("target", "noise"), encoding="utf-8")
+
+
+def _kept_aside(run):
+    return sorted(path.name for path in (run / "evaluation").glob("edited/*/*"))
+
+
+def test_tables_changed_after_an_interruption_are_kept_aside(tmp_path):
+    run = run_folder(tmp_path)
+    for recording in (CLIP, HOSTILE):
+        write_track(run / "prediction", recording, CALL)
+    stop = StopRequest()
+
+    def check(_said):
+        if list((run / "evaluation").glob("annotations/*")):
+            raise Stopped("stopped")
+
+    stop.check = check
+    with pytest.raises(Stopped):
+        evaluate(a_cfg(tmp_path), stop=stop)
+    (table,) = (run / "evaluation/annotations").iterdir()
+    _edit(table)
+    evaluate(a_cfg(tmp_path))
+    assert _kept_aside(run) == [table.name]
+    assert not (run / "evaluation/tables.jsonl").exists()
+    evaluate(a_cfg(tmp_path, threshold=0.6))
+    assert _kept_aside(run) == [table.name]
+
+
+def test_beside_an_index_of_an_earlier_version_younger_tables_count_as_changed(tmp_path):
+    run = run_folder(tmp_path)
+    for recording in (CLIP, HOSTILE):
+        write_track(run / "prediction", recording, CALL)
+    evaluate(a_cfg(tmp_path))
+    index_file, tables = run / "evaluation/index.json", run / "evaluation/annotations"
+    index = json.loads(index_file.read_text(encoding="utf-8"))
+    del index["meta"]["tables"]
+    index_file.write_text(json.dumps(index), encoding="utf-8")
+    changed, own = table_file(tables, HOSTILE), tables / "mine.Table.1.selections.txt"
+    _edit(changed)
+    own.write_text("mine")
+    for path in (changed, own):
+        os.utime(path, (4e9, 4e9))
+    evaluate(a_cfg(tmp_path, threshold=0.6))
+    assert _kept_aside(run) == [changed.name]
 
 
 def test_one_recording_under_two_names_is_noted(tmp_path):

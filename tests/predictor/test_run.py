@@ -232,6 +232,17 @@ def test_a_change_of_input_scores_again(tmp_path, change):
     assert _track(tmp_path).meta.inputs_sha256 != before
 
 
+def test_tracks_of_recordings_that_are_gone_are_warned_about(tmp_path, capsys):
+    cfg = _workspace(tmp_path)
+    run_prediction(cfg)
+    assert "score tracks of recordings" not in capsys.readouterr().err
+    (recording,) = (tmp_path / "audio").iterdir()
+    recording.rename(recording.with_name("renamed.wav"))
+    run_prediction(cfg)
+    said = capsys.readouterr().err
+    assert "holds 1 score tracks of recordings that input_file does not name, the first is a b" in said
+
+
 def test_the_threshold_alone_does_not_score_again(tmp_path, capsys):
     run_prediction(_workspace(tmp_path, threshold=0.5))
     run_prediction(_write_cfg(tmp_path, threshold=0.9))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import os
 import signal
@@ -208,6 +209,32 @@ def test_two_runs_do_not_work_on_one_row(workspace: Workspace) -> None:
         assert "task 0: another run is at work on it" in second.stderr
         assert log.read_text() == said
         first.terminate()
+
+
+def test_a_row_that_another_run_has_begun_meanwhile_fails_alone(workspace: Workspace) -> None:
+    jobs = workspace.benchmark().jobs
+    rows = stand_in_rows("0", "0", "0")
+    busy = jobs.log("evaluate", "task 1")
+
+    class Other(Report):
+        """Another run takes row 1 as soon as row 0 has begun."""
+
+        def started(self, row: Row) -> None:
+            super().started(row)
+            if row.index == 0:
+                self.held = busy.open("ab")
+                fcntl.flock(self.held, fcntl.LOCK_EX)
+                self.held.write(b"said by the other\n")
+                self.held.flush()
+
+    with Other(3, Console(file=io.StringIO())) as report:
+        ended = run_rows(rows, workspace, jobs, "d" * 64, workers=1, report=report)
+        report.held.close()
+    assert [(one.row.index, one.state, one.exit_code) for one in ended] == [
+        (0, "done", 0), (1, "failed", 2), (2, "done", 0),
+    ]  # fmt: skip
+    assert busy.read_text() == "said by the other\n"
+    assert not jobs.outcome("evaluate", 1).exists()
 
 
 def test_signals_mean_what_they_did_before_once_the_run_is_over(workspace: Workspace) -> None:

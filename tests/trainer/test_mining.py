@@ -127,21 +127,17 @@ def _said(round_):
 
 
 def test_a_persons_last_word_counts(tmp_path):
-    first, second = tmp_path / "1", tmp_path / "2"
+    first, second = tmp_path / "2026-01", tmp_path / "2026-02"
     table = f"{NAME}.Table.1.selections.txt"
     write_selections(first / table, [_row(2, 3, "hum"), _row(4, 5, "hum"), _row(6, 7, "noise")])
     write_selections(first / f"{NAME}.other.txt", [_row(20, 21, "hum"), _row(22, 23, "noise"), _row(24, 25, "noise")])
+    write_selections(second / table, [_row(2, 3, "noise"), _row(22.5, 23.5, "hum"), _row(27, 28, "noise")])
     told = HardNegatives().with_round(from_selections(first, [RECORDING])[0])
-    # Read again with other tables beside it: one verdict turned, one withdrawn; and one of the other table turned.
-    write_selections(second / table, [_row(2, 3, "noise"), _row(6, 7, "noise"), _row(22.5, 23.5, "hum")])
-    write_selections(second / f"{NAME}.more.txt", [_row(15, 16, "hum")])
-    told = told.with_round(from_selections(second, [RECORDING])[0])
-    earlier, later = told.rounds
-    assert _said(earlier) == [[(20, 21)], [(24, 25)]]
-    assert list(earlier.tables) == [f"{NAME}.other.txt"]
-    assert _said(later) == [[(15, 16), (22.5, 23.5)], [(2, 3), (6, 7)]]
-    again = told.with_round(from_selections(first, [RECORDING])[0])
-    assert [sorted(one.tables) for one in again.rounds] == [[f"{NAME}.more.txt"], [table, f"{NAME}.other.txt"]]
+    earlier, later = told.with_round(from_selections(second, [RECORDING])[0]).rounds
+    assert _said(earlier) == [[(4, 5), (20, 21)], [(6, 7), (24, 25)]]
+    assert _said(later) == [[(22.5, 23.5)], [(2, 3), (27, 28)]]
+    at_once = from_selections(tmp_path, [RECORDING])[0]
+    assert _said(at_once) == [[(4, 5), (20, 21), (22.5, 23.5)], [(2, 3), (6, 7), (24, 25), (27, 28)]]
 
 
 def test_rows_of_a_sequence_of_files_belong_to_the_file_they_name(tmp_path):
@@ -152,13 +148,14 @@ def test_rows_of_a_sequence_of_files_belong_to_the_file_they_name(tmp_path):
         _row(40, 41, "hum", **{**place, "Begin File": "C:\\x\\b.wav"}),  # converted since
         _row(50, 51, "hum", **{**place, "Begin File": "elsewhere.wav"}),
         _row(60, 61, "noise", **{**place, "File Offset (s)": 99}),
+        _row(70, 71, "hum", **{**place, "File Offset (s)": "nan"}),
     ]
     write_selections(tmp_path / "b.Table.1.selections.txt", rows)
     write_selections(tmp_path / "all.txt", rows[:1])
     found, others, remarks = from_selections(tmp_path, [RECORDING, other])
     assert {(one.recording, one.start_s, one.end_s) for one in found.calls} == {(NAME, 5, 6), ("b.flac", 5, 6)}
     assert (found.negatives, others, len(found.tables)) == ([], [], 2)
-    assert ["2 rows are left out" in remark for remark in remarks] == [True]
+    assert ["3 rows are left out" in remark for remark in remarks] == [True]
 
 
 def test_noise_that_stands_in_another_column_is_remarked_on(tmp_path):

@@ -87,8 +87,9 @@ def run_command(call: Callable[[], object]) -> int:
         if not _has_folder():
             _error("the current folder is gone: it was removed or moved. Go to another one, then run again.")
             return InputError.exit_code
-        if error.errno in _PATH_ERRNOS and error.filename:
-            _error(f"{error.filename}: {error.strerror}. Correct the path, or what lies there.")
+        paths = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
+        if error.errno in _PATH_ERRNOS and paths:
+            _error(f"{' or '.join(paths)}: {error.strerror}. Correct the path, or what lies there.")
             return InputError.exit_code
         if error.errno not in _MACHINE_ERRNOS:
             traceback.print_exc()

@@ -59,14 +59,17 @@ def is_lost(progress: TaskProgress, now: datetime) -> bool:
     now
         The time, with its zone. Without a readable heartbeat nothing can be told: False.
     """
-    if progress.state != "running":
-        return False
+    beat = heartbeat(progress)
+    return progress.state == "running" and beat is not None and (now - beat).total_seconds() > LOST_AFTER_S
+
+
+def heartbeat(progress: TaskProgress) -> datetime | None:
+    """Return when a task gave its last sign of life; None where that cannot be read."""
     try:
-        heartbeat = datetime.fromisoformat(progress.updated)
+        beat = datetime.fromisoformat(progress.updated)
     except ValueError:
-        return False
-    heartbeat = heartbeat if heartbeat.tzinfo else heartbeat.replace(tzinfo=UTC)
-    return (now - heartbeat).total_seconds() > LOST_AFTER_S
+        return None
+    return beat if beat.tzinfo else beat.replace(tzinfo=UTC)
 
 
 class Progress:

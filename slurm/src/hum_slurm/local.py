@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -28,6 +29,10 @@ _POLL_S = 0.1
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # a file system without them: nothing can be told
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+class _BusyError(InputError):
+    """Another run is at work on a row."""
 
 
 @dataclass
@@ -68,7 +73,7 @@ def run_rows(
     Raises
     ------
     InputError
-        When another run is at work on one of the rows.
+        When another run is at work on one of the rows, and nothing was started.
     """
     for row in rows:
         if jobs.log(row.stage, row.task).is_file():
@@ -82,7 +87,13 @@ def run_rows(
             while running or (waiting and not signals):
                 while waiting and len(running) < workers and not signals:
                     row = waiting.pop(0)
-                    started = _start(row, workspace, jobs, environment)
+                    try:
+                        started = _start(row, workspace, jobs, environment)
+                    except _BusyError as error:  # its outcome is the other run's to record
+                        log = jobs.log(row.stage, row.task)
+                        ended.append(Ended(row, "failed", error.exit_code, 0.0, log, str(error)))
+                        report.ended(ended[-1], len(ended))
+                        continue
                     if isinstance(started, Ended):
                         _note_end(started, ended, jobs, manifest_sha256, report)
                     else:
@@ -138,9 +149,9 @@ def _locked(row: Row, log_path: Path) -> IO[bytes]:
         fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         log.close()
-        raise InputError(
-            f"{row.task}: another run is at work on it, or one that was killed still saves its state (see {log_path}). "
-            "Wait until it has ended."
+        raise _BusyError(
+            f"{row.task}: another run is at work on it, or a task of one that was killed has not ended yet. Wait for "
+            f"it; fuser {shlex.quote(str(log_path))} shows which process it is"
         ) from None
     except OSError as error:
         if error.errno not in _NO_LOCKS:

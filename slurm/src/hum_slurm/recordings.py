@@ -102,7 +102,11 @@ def warn_of_other_tracks(plan: Plan, folders: Iterable[Path], recordings: Path, 
     tracks = [path for folder in sorted(folders) for path in sorted(folder.glob(f"[!.]*{SCORE_SUFFIX}"))]
     if not tracks:
         return
-    stems = {recording_stem(path.name) for path in find_recordings(recordings, recursive=recursive)}
+    try:
+        found = find_recordings(recordings, recursive=recursive)
+    except InputError:
+        return  # none there yet, or twins: the predictor says so
+    stems = {recording_stem(path.name) for path in found}
     others = [path for path in tracks if path.name.removesuffix(SCORE_SUFFIX) not in stems]
     if others:
         named = shlex.join(["rm", "--", *map(str, others[:_N_NAMED])])

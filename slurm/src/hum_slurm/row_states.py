@@ -12,7 +12,7 @@ from hum_shared.errors import InputError, Stopped
 from hum_shared.files import read_json
 from hum_shared.layout import Jobs, Workspace
 from hum_shared.manifest import Row
-from hum_shared.progress import TaskProgress, is_lost
+from hum_shared.progress import TaskProgress, heartbeat, is_lost
 from hum_slurm.batch import ROW_BEGINS
 from hum_slurm.job_states import TaskState
 from hum_slurm.progress_files import read_progress
@@ -158,7 +158,8 @@ def _is_at_work(progress: TaskProgress | None, outcome: Outcome | None) -> bool:
     """Whether a task that Slurm knows nothing of says that it runs, later than the last one ended."""
     if progress is None or progress.state != "running" or is_lost(progress, datetime.now(UTC)):
         return False
-    return outcome is None or datetime.fromisoformat(progress.updated).timestamp() * 1e9 > outcome.recorded_ns
+    beat = heartbeat(progress)
+    return beat is not None and (outcome is None or beat.timestamp() * 1e9 > outcome.recorded_ns)
 
 
 def _never_began(progress: TaskProgress | None, slurm: TaskState | None) -> bool:

@@ -19,7 +19,7 @@ from hum_shared.config.decoding import DecoderFile, DecoderSettings, read_decode
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.config.workspace import workspace_of
 from hum_shared.decoders import Selections, decode, noise_between
-from hum_shared.edited import keep_edited, table_digests
+from hum_shared.edited import WrittenTables
 from hum_shared.errors import HumError, InputError, NameFormatError
 from hum_shared.failures import settle_failures
 from hum_shared.files import name_that_fits, sha256_file, sha256_json
@@ -122,7 +122,8 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
             progress.advance(len(sources), f"nothing to do: {index_file} is up to date")
             return Evaluation(index_file, len(done.meta.recordings or []), len(done.entries), up_to_date=True)
 
-        if (edited := keep_edited(tables, index_file)) is not None:
+        written = WrittenTables(tables, index_file)
+        if (edited := written.begin()) is not None:
             warn(edited)
         # The index says that the tables are complete; until they are, there must be none.
         index_file.unlink(missing_ok=True)
@@ -148,6 +149,7 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
                 failures[source.recording] = str(error)
                 progress.advance(1)
                 continue
+            written.note(table)
             recordings.append(prediction.recording)
             pred_path = table.relative_to(run).as_posix()
             entries += index_entries(prediction, found, pred_path, first_uid=len(entries) + 1)
@@ -156,12 +158,13 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
         notes += _same_audio(recordings)
         _remove_stale(tables, recordings)
         tuned_on = None if tuned is None else tuned.tuned_on
-        written = table_digests(table_file(tables, recording.name) for recording in recordings)
-        index = _index(settings, settings_sha256, recordings, entries, written, inputs, models, tuned_on, cfg.exports)
+        digests = written.digests(table_file(tables, recording.name) for recording in recordings)
+        index = _index(settings, settings_sha256, recordings, entries, digests, inputs, models, tuned_on, cfg.exports)
         write_exports(selections_of(run, "evaluation", index), cfg.exports, tables.parent / "export")
         if left := left_of_earlier(cfg.exports, folder := tables.parent / "export"):
             notes.append(f"{folder}: {', '.join(left)} may be of earlier selections. Export again, or remove them")
         write_index(index_file, index)
+        written.end()
         settle_failures(failures_file, failures, len(failures) + len(recordings))
         return Evaluation(index_file, len(recordings), len(entries), up_to_date=False, notes=tuple(notes))
 

@@ -24,7 +24,7 @@ from hum_shared.command import warn
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.rf import RfCfg
 from hum_shared.config.workspace import workspace_of
-from hum_shared.edited import keep_edited, table_digests
+from hum_shared.edited import WrittenTables
 from hum_shared.errors import InputError
 from hum_shared.failures import settle_failures
 from hum_shared.files import sha256_json
@@ -101,7 +101,8 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
         fit = check_fit(forest, cfg, settings, sources, model)
         for line in (*_replaced(sources, evaluation), *forest.warnings, *fit):
             warn(line)
-        if (edited := keep_edited(run.annotations, run.index)) is not None:
+        written = WrittenTables(run.annotations, run.index)
+        if (edited := written.begin()) is not None:
             warn(edited)
         # The index says that all below postrf belongs together; until it does, there must be none.
         run.index.unlink(missing_ok=True)
@@ -111,14 +112,15 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
         probs = _probabilities(filtered, features, forest)
         for line in missing_values(filtered, features, probs, forest):
             warn(line)
-        entries = _write_filtered(run, filtered, probs, threshold, evaluation)
+        entries = _write_filtered(run, filtered, probs, threshold, evaluation, written)
         run.remove_stale(source.table for source in filtered)
         meta = _meta(cfg, threshold, model_sha256, evaluation, filtered, failures, len(entries))
-        meta["tables"] = table_digests(run.filtered_file(source.table) for source in filtered)
+        meta["tables"] = written.digests(run.filtered_file(source.table) for source in filtered)
         meta["inputs_sha256"] = None if failures else inputs_sha256
         inputs = {source.table.name: source.digest for source in filtered}
         meta["provenance"] = collect(_PACKAGES, cfg_sha256=cfg.digest(), inputs=inputs).model_dump(mode="json")
         write_index(run.index, PredictionIndex(meta=PredictionMeta.model_validate(meta), entries=entries))
+        written.end()
         if (exports := run.index.parent / "export").is_dir():
             warn(f"{exports}: may be of earlier selections. Export again, or remove it")
         settle_failures(run.failures, failures, len(tables))
@@ -189,6 +191,7 @@ def _write_filtered(
     probs: Sequence[NDArray[np.float64]],
     threshold: float,
     evaluation: Evaluation,
+    written: WrittenTables,
 ) -> list[PredictionEntry]:
     """Write the filtered tables and return the index entries, sorted by recording, then time."""
     entries: list[PredictionEntry] = []
@@ -196,6 +199,7 @@ def _write_filtered(
         target = run.filtered_file(source.table)
         kept = keep(source.selections, found, threshold)
         write_selections(target, [filtered_row(one) for one in kept], POSTRF_COLUMNS, source.extra_columns)
+        written.note(target)
         pred_path = target.relative_to(run.root).as_posix()
         for one in sorted(kept, key=lambda one: (one.selection.begin_s, one.selection.end_s)):
             entry = index_entry(one, len(entries) + 1, source.recording, pred_path)

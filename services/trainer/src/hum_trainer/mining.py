@@ -16,7 +16,7 @@ from hum_shared.decoders import Windows
 from hum_shared.errors import InputError
 from hum_shared.files import read_json, sha256_file, write_json
 from hum_shared.intervals import Intervals, as_intervals, best_iou, merged
-from hum_shared.selections import read_selections
+from hum_shared.selections import Selection, read_selections
 from hum_trainer.event_loop import Negative
 from hum_trainer.event_measures import found_intervals
 from hum_trainer.labelled_recordings import LabelledRecording, Stretch
@@ -40,7 +40,6 @@ class FedBack(BaseModel):
     recording: str = Field(description="full file name")
     start_s: float
     end_s: float
-    table: str | None = Field(None, description="the selection table that says so; null for a model, and in old files")
 
     def shares_time_with(self, other: FedBack) -> bool:
         """Whether both are of one recording and overlap."""
@@ -62,26 +61,15 @@ class MiningRound(BaseModel):
         return (self.model_sha256, sorted(self.tables)) == (other.model_sha256, sorted(other.tables))
 
     def corrected_by(self, new: MiningRound) -> MiningRound:
-        """Return what of these tables still holds after others were read.
-
-        What a table said that was read again is gone; so is a verdict that another one has turned since.
-        """
+        """Return this without the verdicts of people that a person has turned since."""
         if self.model_sha256 is not None or new.model_sha256 is not None:
             return self
-
-        def holds(one: FedBack, turned: Sequence[FedBack]) -> bool:
-            return one.table not in new.tables and not any(one.shares_time_with(other) for other in turned)
-
-        return MiningRound(
-            tables={name: digest for name, digest in self.tables.items() if name not in new.tables},
-            negatives=[one for one in self.negatives if holds(one, new.calls)],
-            calls=[one for one in self.calls if holds(one, new.negatives)],
+        return self.model_copy(
+            update={
+                "negatives": [one for one in self.negatives if not any(map(one.shares_time_with, new.calls))],
+                "calls": [one for one in self.calls if not any(map(one.shares_time_with, new.negatives))],
+            }
         )
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it is of tables, and none of them is left."""
-        return self.model_sha256 is None and not self.tables
 
 
 class HardNegatives(BaseModel):
@@ -94,8 +82,7 @@ class HardNegatives(BaseModel):
 
     def with_round(self, new: MiningRound) -> HardNegatives:
         """Return these with a round added; what the same source gave before, and what it contradicts, is left out."""
-        earlier = (old.corrected_by(new) for old in self.rounds if not old.is_of(new))
-        return HardNegatives(rounds=[*(old for old in earlier if not old.is_empty), new])
+        return HardNegatives(rounds=[*(old.corrected_by(new) for old in self.rounds if not old.is_of(new)), new])
 
 
 def read_hard_negatives(path: Path) -> HardNegatives:
@@ -256,15 +243,15 @@ def as_round(model_sha256: str, negatives: Sequence[Negative], stretches: Sequen
 class _JudgedRow:
     """A row of a table, in seconds of its recording."""
 
-    table: str
     start_s: float
     end_s: float
     is_wrong: bool
 
     def as_fed_back(self, recording: str) -> FedBack:
-        return FedBack(
-            recording=recording, start_s=round(self.start_s, 6), end_s=round(self.end_s, 6), table=self.table
-        )
+        return FedBack(recording=recording, start_s=round(self.start_s, 6), end_s=round(self.end_s, 6))
+
+    def contradicts(self, other: _JudgedRow) -> bool:
+        return self.is_wrong != other.is_wrong and self.start_s < other.end_s and other.start_s < self.end_s
 
 
 @dataclass(frozen=True)
@@ -288,12 +275,15 @@ def _read_corrected(folder: Path, by_name: Mapping[str, LabelledRecording]) -> _
             continue
         out.tables[table] = sha256_file(path)
         inside = [place is not None and place[1] < by_name[place[0]].dur_s for place in places]
+        judged: dict[str, list[_JudgedRow]] = {}
         for row, place, is_inside in zip(rows, places, inside, strict=True):
             if place is not None and is_inside:
                 of, start_s, end_s = place[0], place[1], min(place[2], by_name[place[0]].dur_s)
                 if end_s > start_s:
-                    is_wrong = row.sound_type.strip().lower() == NOISE
-                    out.rows_of.setdefault(of, []).append(_JudgedRow(table, start_s, end_s, is_wrong))
+                    judged.setdefault(of, []).append(_JudgedRow(start_s, end_s, _is_noise(row)))
+        for of, now in judged.items():  # of two tables the later one counts: folders may be named by time
+            before = [old for old in out.rows_of.get(of, []) if not any(map(old.contradicts, now))]
+            out.rows_of[of] = before + now
         if not all(inside):
             out.remarks.append(
                 f"{table}: {inside.count(False)} rows are left out: behind the recording's end, or of a file that the "
@@ -302,6 +292,10 @@ def _read_corrected(folder: Path, by_name: Mapping[str, LabelledRecording]) -> _
         if (column := says_noise_elsewhere(rows)) is not None:
             out.remarks.append(f"{table}: column {column!r} says noise, but only 'Sound type' is read: all are calls")
     return out
+
+
+def _is_noise(row: Selection) -> bool:
+    return row.sound_type.strip().lower() == NOISE
 
 
 def _times(rows: Sequence[_JudgedRow]) -> Intervals:

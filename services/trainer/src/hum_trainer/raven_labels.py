@@ -9,6 +9,7 @@ such name wins (`a.Table.1.selections.txt`, `a.wav.txt` and `a_predict_output.lo
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PureWindowsPath
@@ -89,9 +90,10 @@ def says_noise_elsewhere(rows: Sequence[Selection]) -> str | None:
 
 def _seconds(cell: str) -> float | None:
     try:
-        return float(cell)
+        value = float(cell)
     except ValueError:
         return None
+    return value if math.isfinite(value) and value >= 0 else None
 
 
 def rows_of_any(path: Path) -> list[Selection] | None:

@@ -18,6 +18,6 @@ def on_negatives(n_negatives: int, n_calls: int) -> float:
     n_negatives
         How many hard negatives there are.
     n_calls
-        How many calls `AROUND_CALLS` of the examples lie around, at least one.
+        How many calls `AROUND_CALLS` of the examples lie around; none counts as one.
     """
-    return min(MOST_ON_NEGATIVES, AROUND_CALLS * n_negatives / n_calls)
+    return min(MOST_ON_NEGATIVES, AROUND_CALLS * n_negatives / max(n_calls, 1))
