@@ -4,7 +4,7 @@ import pytest
 
 from hum_shared.selections import Selection, write_selections
 from hum_trainer.indexing import index_corpus
-from hum_trainer.raven_labels import quality_of, recording_of
+from hum_trainer.raven_labels import quality_of, recording_of, table_files
 from support.corpora import make_corpus
 
 RECORDINGS = ["a.wav", "a.b.wav", "a.wav_10_20.wav", "Stall Süd.flac"]
@@ -26,6 +26,16 @@ RECORDINGS = ["a.wav", "a.b.wav", "a.wav_10_20.wav", "Stall Süd.flac"]
 )
 def test_a_table_belongs_to_the_longest_recording_name_it_starts_with(table, recording):
     assert recording_of(table, RECORDINGS) == recording
+
+
+def test_tables_in_linked_folders_are_found_and_hidden_ones_and_datasets_are_not(tmp_path):
+    for name in ("elsewhere/a.txt", "corpus/b.tsv", "corpus/dataset_x/c.txt", "corpus/.trash/d.txt", "corpus/._e.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "corpus/tables").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "corpus")
+    found = table_files(tmp_path / "corpus")
+    assert [path.relative_to(tmp_path / "corpus").as_posix() for path in found] == ["b.tsv", "tables/a.txt"]
 
 
 @pytest.mark.parametrize(

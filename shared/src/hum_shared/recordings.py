@@ -33,7 +33,7 @@ class RecordingFolder:
             raise InputError(f"{folder}: no such folder; it should be the folder of the recordings")
         self.folder = folder
         self._files: dict[str, list[Path]] = defaultdict(list)
-        for path in _files_below(folder):
+        for path in files_below(folder):
             if names.is_audio(path.name):
                 self._files[names.recording_stem(path.name)].append(path)
 
@@ -88,7 +88,7 @@ def find_recordings(source: Path, *, recursive: bool, remedy: str = "Check input
     if source.is_file():
         return [source]
     if source.is_dir():
-        found = _files_below(source) if recursive else source.iterdir()
+        found = files_below(source) if recursive else source.iterdir()
         looked_for = f"{'/'.join(names.AUDIO_SUFFIXES)} files" + (" in it and below" if recursive else " in it")
     else:
         folder = next(parent for parent in source.absolute().parents if parent.exists())
@@ -103,7 +103,7 @@ def find_recordings(source: Path, *, recursive: bool, remedy: str = "Check input
     return recordings
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
     """Yield the files of a folder and of its sub-folders that are not hidden; linked ones count, each once."""
     seen: set[str] = set()
     for parent, below, files in os.walk(folder, followlinks=True):

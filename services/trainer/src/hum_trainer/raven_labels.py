@@ -16,6 +16,7 @@ from pathlib import Path, PureWindowsPath
 
 from hum_shared import names
 from hum_shared.errors import InputError
+from hum_shared.recordings import files_below
 from hum_shared.selections import Selection, read_selections
 from hum_trainer.corpus import DATASET_PREFIX
 from hum_trainer.labels import LabelledHum, Problem
@@ -29,12 +30,14 @@ _TABLE_SUFFIXES = (".txt", ".tsv")
 
 
 def table_files(root: Path) -> list[Path]:
-    """Return the files of `root` that may be selection tables, sorted; hidden ones and datasets are left out."""
+    """Return the files of `root` that may be selection tables, sorted; hidden ones and datasets are left out.
+
+    Linked folders count, as where a corpus is mirrored by links.
+    """
     found = []
-    for path in root.rglob("*"):
-        parts = path.relative_to(root).parts
-        hidden = any(part.startswith(".") for part in parts)
-        if path.suffix.lower() in _TABLE_SUFFIXES and not hidden and not parts[0].startswith(DATASET_PREFIX):
+    for path in files_below(root):
+        dataset = path.relative_to(root).parts[0].startswith(DATASET_PREFIX)
+        if path.suffix.lower() in _TABLE_SUFFIXES and not path.name.startswith(".") and not dataset:
             found.append(path)
     return sorted(path for path in found if path.is_file())
 
