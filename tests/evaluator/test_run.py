@@ -381,7 +381,7 @@ def test_beside_an_index_of_an_earlier_version_younger_tables_count_as_changed(t
 def test_one_recording_under_two_names_is_noted(tmp_path):
     run = run_folder(tmp_path)
     for name in ("a.wav", "b.wav"):
-        write_track(run / "prediction", name, CALL)
+        write_track(run / "prediction", name, CALL, audio_sha256="a" * 64)
     (note,) = evaluate(a_cfg(tmp_path)).notes
     assert note.startswith("a.wav and b.wav are the same audio, and count 2 times")
 

@@ -25,6 +25,7 @@ from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.decoders import DecoderSettings, Windows, decode
 from hum_shared.decoders.candidates import Candidates
 from hum_shared.errors import CfgError, InputError, Stopped
+from hum_shared.files import sha256_json
 from hum_shared.index import PredictionIndex, RecordingInfo, read_index
 from hum_shared.intervals import as_intervals
 from hum_shared.matching import match
@@ -105,7 +106,7 @@ def test_the_file_says_what_it_was_tuned_on(tmp_path):
     content = json.loads(tune(index, tmp_path / "scores", "union").file.read_text(encoding="utf-8"))
     tuned_on = content["tuned_on"]
     assert [row["tape"] for row in tuned_on["tapes"]] == sorted(TAPES)
-    assert tuned_on["tapes"][0]["recordings"] == [{"name": TAPES[0], "sha256": "a" * 64}]
+    assert tuned_on["tapes"][0]["recordings"] == [{"name": TAPES[0], "sha256": sha256_json(TAPES[0])}]
     assert tuned_on["hours"] == pytest.approx(3 * 60 / 3600)
     assert tuned_on["models"] == ["b" * 64]
     tried = content["results"]["union"]["tried"]

@@ -3,6 +3,7 @@
 import numpy as np
 
 from hum_shared import names
+from hum_shared.files import sha256_json
 from hum_shared.grid import window_grid
 from hum_shared.layout import log_file, score_file
 from hum_shared.scores import ScoreMeta, score_writer
@@ -12,7 +13,16 @@ TWO_CLASSES = {"noise": 0, "target": 1}
 
 
 def write_track(
-    folder, recording, probs, *, classes=TWO_CLASSES, hop_s=0.05, window_s=0.4, host="one", inputs_sha256="c" * 64
+    folder,
+    recording,
+    probs,
+    *,
+    classes=TWO_CLASSES,
+    hop_s=0.05,
+    window_s=0.4,
+    host="one",
+    inputs_sha256="c" * 64,
+    audio_sha256=None,
 ):
     """Write the score track of a recording, window by window of `probs`: p of the target, or rows of classes."""
     probs = np.asarray(probs, dtype=np.float32)
@@ -28,7 +38,7 @@ def write_track(
         model_rate=RATE,
         model_frames=frames,
         recording=recording,
-        recording_sha256="a" * 64,
+        recording_sha256=audio_sha256 or sha256_json(recording),
         frames=frames,
         sample_rate=RATE,
         clip_offset_s=names.parse_recording(recording).offset_s,
