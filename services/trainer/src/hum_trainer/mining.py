@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,12 @@ from hum_shared.config.cfg import validate
 from hum_shared.config.decoding import DecoderSettings
 from hum_shared.decoders import Windows
 from hum_shared.errors import InputError
-from hum_shared.files import read_json, sha256_file, write_json
+from hum_shared.files import read_json, write_json
 from hum_shared.intervals import Intervals, as_intervals, best_iou, merged
-from hum_shared.selections import Selection, read_selections
+from hum_trainer.corrected_tables import JudgedRow, read_corrected, times_of
 from hum_trainer.event_loop import Negative
 from hum_trainer.event_measures import found_intervals
 from hum_trainer.labelled_recordings import LabelledRecording, Stretch
-from hum_trainer.raven_labels import NOISE, placed, recording_of, rows_of_any, says_noise_elsewhere, table_files
 
 FILE_NAME = "hard_negatives.json"
 """Lies beside the model; the next `run` of the same cfg learns from it."""
@@ -182,7 +180,7 @@ def from_selections(folder: Path, recordings: Sequence[LabelledRecording]) -> tu
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; it should hold Raven selection tables")
     by_name = {recording.name: recording for recording in recordings}
-    corrected = _read_corrected(folder, by_name)
+    corrected = read_corrected(folder, by_name)
     if not corrected.tables:
         listed = f"; found: {', '.join(corrected.others[:5])}" if corrected.others else ""
         raise InputError(
@@ -195,10 +193,10 @@ def from_selections(folder: Path, recordings: Sequence[LabelledRecording]) -> tu
         known = by_name[name].calls
         rows = sorted(unsorted, key=lambda row: row.start_s)
         right, wrong = ([row for row in rows if row.is_wrong is side] for side in (False, True))
-        new = [row for row, iou in zip(right, best_iou(_times(right), known), strict=True) if iou == 0]
-        alarms = false_alarms(_times(wrong), np.concatenate((known, _times(new))))
-        added += [row.as_fed_back(name) for row in new]
-        negatives += [row.as_fed_back(name) for row, is_alarm in zip(wrong, alarms, strict=True) if is_alarm]
+        new = [row for row, iou in zip(right, best_iou(times_of(right), known), strict=True) if iou == 0]
+        alarms = false_alarms(times_of(wrong), np.concatenate((known, times_of(new))))
+        added += [_fed_back(name, row) for row in new]
+        negatives += [_fed_back(name, row) for row, is_alarm in zip(wrong, alarms, strict=True) if is_alarm]
     found = MiningRound(tables=corrected.tables, negatives=negatives, calls=added)
     return found, corrected.others, corrected.remarks
 
@@ -239,64 +237,5 @@ def as_round(model_sha256: str, negatives: Sequence[Negative], stretches: Sequen
     return MiningRound(model_sha256=model_sha256, negatives=found)
 
 
-@dataclass(frozen=True)
-class _JudgedRow:
-    """A row of a table, in seconds of its recording."""
-
-    start_s: float
-    end_s: float
-    is_wrong: bool
-
-    def as_fed_back(self, recording: str) -> FedBack:
-        return FedBack(recording=recording, start_s=round(self.start_s, 6), end_s=round(self.end_s, 6))
-
-    def contradicts(self, other: _JudgedRow) -> bool:
-        return self.is_wrong != other.is_wrong and self.start_s < other.end_s and other.start_s < self.end_s
-
-
-@dataclass(frozen=True)
-class _Corrected:
-    """Corrected tables: their rows by recording, their digests, tables of no recording, and what to say of them."""
-
-    rows_of: dict[str, list[_JudgedRow]] = field(default_factory=dict)
-    tables: dict[str, str] = field(default_factory=dict)
-    others: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-
-
-def _read_corrected(folder: Path, by_name: Mapping[str, LabelledRecording]) -> _Corrected:
-    out = _Corrected()
-    for path in table_files(folder):
-        table, name = path.relative_to(folder).as_posix(), recording_of(path.name, by_name)
-        rows = read_selections(path) if name is not None else rows_of_any(path) or []
-        places = [placed(row, name, by_name) for row in rows]
-        if name is None and not any(places):
-            out.others.append(path.name)
-            continue
-        out.tables[table] = sha256_file(path)
-        inside = [place is not None and place[1] < by_name[place[0]].dur_s for place in places]
-        judged: dict[str, list[_JudgedRow]] = {}
-        for row, place, is_inside in zip(rows, places, inside, strict=True):
-            if place is not None and is_inside:
-                of, start_s, end_s = place[0], place[1], min(place[2], by_name[place[0]].dur_s)
-                if end_s > start_s:
-                    judged.setdefault(of, []).append(_JudgedRow(start_s, end_s, _is_noise(row)))
-        for of, now in judged.items():  # of two tables the later one counts: folders may be named by time
-            before = [old for old in out.rows_of.get(of, []) if not any(map(old.contradicts, now))]
-            out.rows_of[of] = before + now
-        if not all(inside):
-            out.remarks.append(
-                f"{table}: {inside.count(False)} rows are left out: behind the recording's end, or of a file that the "
-                "corpus has not"
-            )
-        if (column := says_noise_elsewhere(rows)) is not None:
-            out.remarks.append(f"{table}: column {column!r} says noise, but only 'Sound type' is read: all are calls")
-    return out
-
-
-def _is_noise(row: Selection) -> bool:
-    return row.sound_type.strip().lower() == NOISE
-
-
-def _times(rows: Sequence[_JudgedRow]) -> Intervals:
-    return as_intervals((row.start_s, row.end_s) for row in rows)
+def _fed_back(recording: str, row: JudgedRow) -> FedBack:
+    return FedBack(recording=recording, start_s=round(row.start_s, 6), end_s=round(row.end_s, 6))
