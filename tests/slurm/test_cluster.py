@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -198,6 +199,19 @@ def test_files_say_what_is_done_whatever_slurm_says(place: Place) -> None:
     place.end("train", 0, 0, "100_0")
     place.end("train", 1, 0, "100_1", outputs=False)
     assert place.states("train") == ["done", "open"]
+
+
+def test_a_task_whose_cfg_was_written_after_it_ended_is_open(place: Place) -> None:
+    place.submit("train")
+    place.end("train", 0, 0, "100_0")
+    place.end("train", 1, 0, "100_1")
+    first, _ = read_rows(Workspace(place.root).training_jobs.manifest("train"))
+    (cfg,) = (place.root / text for text in first["inputs"] if text.endswith(".cfg"))
+    later_ns = Workspace(place.root).training_jobs.outcome("train", 0).stat().st_mtime_ns + 1_000_000
+    os.utime(cfg, ns=(later_ns, later_ns))
+    rewritten, other = place.status()["train"]["tasks"]
+    assert (rewritten["state"], rewritten["reason"]) == ("open", "its cfg was written since")
+    assert other["state"] == "done"
 
 
 def test_status_tells_states_with_reason_and_log(place: Place) -> None:

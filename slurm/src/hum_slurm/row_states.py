@@ -136,7 +136,8 @@ def _row_state(
     if outcome is not None and outcome.job == "local":
         log = stage.jobs.log(row.stage, row.task)
     complete = all(workspace.resolve(text).exists() for text in row.outputs)
-    state, reason = judge(complete=complete, outcome=outcome, slurm=slurm)
+    rewritten = outcome is not None and _cfg_is_later(row, outcome, workspace)
+    state, reason = judge(complete=complete, outcome=outcome, slurm=slurm, rewritten=rewritten)
     if slurm is None and _is_at_work(progress, outcome):
         state, reason, log = "running", "", stage.jobs.log(row.stage, row.task)
     if state == "failed" and outcome is not None:
@@ -162,6 +163,12 @@ def _is_at_work(progress: TaskProgress | None, outcome: Outcome | None) -> bool:
     return beat is not None and (outcome is None or beat.timestamp() * 1e9 > outcome.recorded_ns)
 
 
+def _cfg_is_later(row: Row, outcome: Outcome, workspace: Workspace) -> bool:
+    """Whether a cfg of a row was written after its last task ended; factories leave one that says the same alone."""
+    cfgs = [path for text in row.inputs if (path := workspace.resolve(text)).suffix == ".cfg" and path.is_file()]
+    return any(path.stat().st_mtime_ns > outcome.recorded_ns for path in cfgs)
+
+
 def _never_began(progress: TaskProgress | None, slurm: TaskState | None) -> bool:
     """Whether a task that left no word was cancelled before it began, so that what the one before it did still holds.
 
@@ -171,7 +178,9 @@ def _never_began(progress: TaskProgress | None, slurm: TaskState | None) -> bool
     return slurm is not None and slurm.state == "CANCELLED" and progress is not None and progress.state == "done"
 
 
-def judge(*, complete: bool, outcome: Outcome | None, slurm: TaskState | None) -> tuple[RowStateName, str]:
+def judge(
+    *, complete: bool, outcome: Outcome | None, slurm: TaskState | None, rewritten: bool = False
+) -> tuple[RowStateName, str]:
     """Return a row's state and why.
 
     Parameters
@@ -182,6 +191,8 @@ def judge(*, complete: bool, outcome: Outcome | None, slurm: TaskState | None) -
         How its last task ended; None when that left no word.
     slurm
         What Slurm says about its last task there; None where it does not know it.
+    rewritten
+        Whether its cfg was written after that task ended.
     """
     if slurm is not None and slurm.is_running:
         return "running", ""
@@ -190,6 +201,8 @@ def judge(*, complete: bool, outcome: Outcome | None, slurm: TaskState | None) -
     if outcome is not None and outcome.is_good:
         if not complete:
             return "open", "its output is gone"
+        if rewritten:
+            return "open", "its cfg was written since"
         return ("done", "") if outcome.exit_code == 0 else ("partial", "some recordings failed, see failures.json")
     if outcome is not None and outcome.exit_code == Stopped.exit_code:
         if slurm is not None and slurm.state == "FAILED":
