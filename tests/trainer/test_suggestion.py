@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from hum_shared.config.training import FROM_DATA, TrainingCfg
+from hum_shared.config.training import FROM_DATA, RECIPE_DEFAULTS, TrainingCfg
 from hum_shared.errors import AudioError, CfgError
 from hum_trainer.call_measures import CallMeasures, band_edges_hz, heard_bands, measure_calls
 from hum_trainer.indexing import index_corpus
@@ -115,6 +115,23 @@ def test_only_what_a_cfg_leaves_out_is_taken_from_the_data(tmp_path):
     assert (filled.sr, filled.fmin, filled.left_to_data) == (16000, 300.0, frozenset())
     assert filled.fmax <= 8000
     assert complete(filled, recordings) == (filled, ())
+
+
+@pytest.mark.parametrize("recipe", ["frames", "windows"])
+def test_what_a_cfg_leaves_to_its_recipe_comes_with_that(tmp_path, recipe):
+    recordings = _recordings(tmp_path, **ANIMALS["whales"])
+    cfg = TrainingCfg(recipe=recipe, corpus_index="c", model_dir="m", checkpoint_dir="k", beta1=0.7)
+    filled, _ = complete(cfg, recordings)
+    wanted = {**RECIPE_DEFAULTS[recipe], "beta1": 0.7}
+    assert {key: getattr(filled, key) for key in wanted} == wanted
+
+
+def test_an_axis_that_does_not_go_with_the_recipe_is_refused(tmp_path):
+    recordings = _recordings(tmp_path, **ANIMALS["whales"])
+    cfg = TrainingCfg(recipe="frames", corpus_index="c", model_dir="m", checkpoint_dir="k", freq_compression="mfcc")
+    with pytest.raises(CfgError, match=r"settings of recipe frames do not go .*mfcc has none\. .* augmentation=false"):
+        complete(cfg, recordings)
+    assert complete(cfg.with_values(augmentation=False), recordings)[0].freq_compression == "mfcc"
 
 
 def test_a_given_band_that_the_calls_do_not_fit_is_refused(tmp_path):

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -220,25 +221,31 @@ def decoding_limits(durations_s: NDArray[np.float64], gaps_s: NDArray[np.float64
 
 
 def complete(cfg: TrainingCfg, recordings: Sequence[LabelledRecording]) -> tuple[TrainingCfg, tuple[Suggested, ...]]:
-    """Return a cfg with what it leaves to the data filled in, and those settings with their reasons.
+    """Return a cfg with what it leaves to its recipe and to the data filled in, and the latter with their reasons.
 
     Raises
     ------
     CfgError
-        When a rule is broken by what the data say together with what the cfg says.
+        When a rule is broken by what is filled in together with what the cfg says.
     AudioError
         When a recording cannot be read.
     """
+    cfg = _filled_in(cfg, cfg.recipe_defaults, f"settings of recipe {cfg.recipe} do")
     left = cfg.left_to_data
     if not left:
         return cfg, ()
     given = {key: getattr(cfg, key) for key in FROM_DATA - left}
     found = tuple(setting for setting in suggest(recordings, given).settings if setting.key in left)
+    values = {setting.key: setting.value for setting in found}
+    return _filled_in(cfg, values, "settings taken from the corpus do"), found
+
+
+def _filled_in(cfg: TrainingCfg, values: Mapping[str, Any], words: str) -> TrainingCfg:
     try:
-        return cfg.with_values(**{setting.key: setting.value for setting in found}), found
+        return cfg.with_values(**values)
     except ValidationError as error:
         reason = str(error.errors(include_url=False)[0]["msg"])
-        raise CfgError(f"settings taken from the corpus do not go with those of the cfg: {reason}") from None
+        raise CfgError(f"{words} not go with those of the cfg: {reason}") from None
 
 
 class _Choice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -19,6 +20,21 @@ def _whole(value: Any) -> Any:
 
 FROM_DATA = frozenset({"sr", "n_fft", "hop_length", "n_freq_bins", "fmin", "fmax", "sequence_len", "score_hop"})
 """Keys that recipes `windows` and `frames` take from the corpus's calls where a cfg does not give them."""
+
+RECIPE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "clips": {},
+    "windows": {"augmentation": True, "batch_size": 32, "lr": 3e-5, "beta1": 0.9},
+    "frames": {
+        "augmentation": True,
+        "freq_compression": "mel",
+        "batch_size": 16,
+        "lr": 2e-4,
+        "beta1": 0.9,
+        "max_train_epochs": 8,
+        "mixup": 0.0,
+    },
+}
+"""What holds where a cfg does not give it, by recipe: the original programs' defaults suit `clips` alone."""
 
 
 class ClipsCfg(CfgModel):
@@ -115,9 +131,7 @@ class TrainingCfg(ClipsCfg):
     ema_decay: float = Field(
         0.995, ge=0, lt=1, description="share of the averaged weights kept at a step; 0: no average"
     )
-    mixup: float = Field(
-        0.2, ge=0, description="α of the Beta distribution of mixup, with augmentation; 0 (factories, frames): none"
-    )
+    mixup: float = Field(0.2, ge=0, description="α of the Beta distribution of mixup, with augmentation; 0: none")
     hard_negative_rounds: int = Field(
         1, ge=0, description="how often false alarms on the training tapes become negatives within a run"
     )
@@ -135,6 +149,11 @@ class TrainingCfg(ClipsCfg):
     def left_to_data(self) -> frozenset[str]:
         """Keys that are to be taken from the corpus's calls."""
         return frozenset() if self.recipe == "clips" else FROM_DATA - self.model_fields_set
+
+    @property
+    def recipe_defaults(self) -> dict[str, Any]:
+        """Those of `RECIPE_DEFAULTS` that these settings do not give."""
+        return {key: value for key, value in RECIPE_DEFAULTS[self.recipe].items() if key not in self.model_fields_set}
 
     @model_validator(mode="after")
     def _rules(self) -> Self:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from hum_shared.config.cfg import nearest_key, validate
-from hum_shared.config.training import TrainingCfg
+from hum_shared.config.training import RECIPE_DEFAULTS, TrainingCfg
 from hum_shared.config.variants import TrainVariant, TrainVariants, read_train_variants
 from hum_shared.errors import CfgError, InputError
 from hum_shared.layout import CORPUS_INDEX, MODEL_FILE
@@ -21,19 +21,6 @@ from hum_slurm.stages import stage
 
 SHIPPED_VARIANTS = Path(__file__).parents[1] / "variants" / "train_variants.json"
 BATCH = "train_models.sbatch"
-CORPUS_DEFAULTS: dict[str, dict[str, Any]] = {
-    "frames": {
-        "freq_compression": "mel",
-        "batch_size": 16,
-        "lr": 2e-4,
-        "beta1": 0.9,
-        "max_train_epochs": 8,
-        "mixup": 0,
-    },
-    "windows": {"batch_size": 32, "lr": 3e-5, "beta1": 0.9},
-}
-"""What a variant that names a corpus is trained with where neither it nor the globals say otherwise, by recipe."""
-
 _PREFIX = "dataset_"
 _OURS = frozenset({"data_dir", "corpus_index", "model_dir", "checkpoint_dir", "log_dir", "summary_dir"})
 _KEYS = {key: field for key, field in TrainingCfg.model_fields.items() if key not in _OURS}
@@ -98,7 +85,7 @@ def plan_training(context: Context, *, data_root: str | None = None, variants_js
         folder = context.workspace.model_folder(name) if runs is None else runs / "models" / name
         wishes = {**variants.globals.overrides, **variant.overrides}
         values = {
-            **(_corpus_defaults(wishes.get("recipe", "frames")) if variant.corpus else {}),
+            **(_corpus_defaults(str(wishes.get("recipe", "frames"))) if variant.corpus else {}),
             **wishes,
             **_source(context, plan, variant, datasets_folder),
             "model_dir": context.value(folder / "models", plan),
@@ -129,7 +116,8 @@ def plan_training(context: Context, *, data_root: str | None = None, variants_js
 
 
 def _corpus_defaults(recipe: str) -> dict[str, Any]:
-    return {"recipe": recipe, "augmentation": True, **CORPUS_DEFAULTS.get(recipe, {})}
+    """Return the recipe and what suits it, written out: a cfg is to mean the same tomorrow."""
+    return {"recipe": recipe, **RECIPE_DEFAULTS.get(recipe, {})}
 
 
 def _source(context: Context, plan: Plan, variant: TrainVariant, data_root: Path) -> dict[str, Any]:
