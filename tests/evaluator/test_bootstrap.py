@@ -18,6 +18,17 @@ def test_tapes_are_drawn_and_blocks_where_there_are_few():
     assert by_tape(few) == tapes_of(few, (10, 20, 30))
 
 
+def test_tapes_without_calls_make_no_few_tapes_many():
+    def found(tp, empty):
+        calls = {(f"t{tape}", block): (tp, 1, 1) for tape in range(2) for block in range(9)}
+        missed = {(f"t{tape}", 9): (0, 0, 1) for tape in range(2)}
+        return {**calls, **missed, **tapes(*[(0, 0, 0)] * empty)}
+
+    assert intervals95(found(1, empty=3)).by == "one-minute block"
+    assert intervals95(found(1, empty=3)).f1[0] < 0.95 < intervals95(found(1, empty=3)).f1[1]
+    assert difference(found(1, empty=10), found(0, empty=10)).by == "one-minute block"
+
+
 def tapes_of(counts, sums):
     return {(tape, 0): sums for tape, _ in counts}
 
@@ -69,9 +80,9 @@ def test_one_tape_that_holds_anything_has_no_interval(tape_with_calls):
 
 
 def test_runs_counted_by_tape_and_by_block_are_paired_by_tape():
-    blocks = {(str(tape), block): (1, 1, 1) for tape in range(4) for block in range(10)}
-    with_another_tape = {(str(tape), 0): (10, 10, 10) for tape in range(4)} | {("unlabelled", 0): (0, 0, 0)}
-    found = difference(with_another_tape, blocks)
+    blocks = {(str(tape), block): (1, 1, 1) for tape in range(5) for block in range(10)}
+    whole = {(str(tape), 0): (10, 10, 10) for tape in range(5)}
+    found = difference(whole, blocks)
     assert (found.delta, found.better, found.worse, found.by) == (0.0, 0, 0, "tape")
 
 

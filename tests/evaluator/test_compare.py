@@ -325,7 +325,9 @@ def test_hours_count_stretches_that_overlap_once_and_are_unknown_in_old_files(tm
     overlapping = [recording(CLIP, TAPE), recording("b.wav", TAPE, offset_s=450.0)]
     write_run(tmp_path, [], overlapping, variant="known")
     write_run(tmp_path, [], variant="old")
-    assert [row["hours"] for row in compared(tmp_path).runs] == [pytest.approx(1350 / 3600), None]
+    found = compared(tmp_path)
+    assert [row["hours"] for row in found.runs] == [pytest.approx(1350 / 3600), None]
+    assert found.warnings == [f"recordings of tape {TAPE} share 450 s: what is found there counts once for each"]
 
 
 def test_differences_between_runs_are_written_with_a_verdict(tmp_path):
@@ -361,6 +363,14 @@ def test_a_benchmark_tape_that_was_trained_on_is_named_and_refused_when_strict(t
     assert found.warnings == [f"m: leakage: 1 benchmark tape in training (train): {TAPE}"]
     with pytest.raises(InputError, match="leakage"):
         compared(tmp_path, strict=True)
+
+
+@pytest.mark.parametrize(("unknown", "leaks"), [("count", 1), ("ignore", 0)])
+def test_a_training_tape_that_is_not_compared_is_no_leak(tmp_path, unknown, leaks):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    write_run(tmp_path, [], [recording(CLIP, TAPE), recording(OTHER, OTHER)])
+    write_card(tmp_path, [OTHER])
+    assert len([line for line in compared(tmp_path, unknown=unknown).warnings if "leakage" in line]) == leaks
 
 
 def test_the_card_of_a_model_that_was_trained_again_certifies_nothing(tmp_path):

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,6 +7,8 @@ from PIL import Image
 from hum_evaluator.plot import plot
 from hum_evaluator.spectrogram import picture, shown_range_db, spectrogram_db
 from hum_evaluator.stretch import find_scores, read_curve, read_sound
+from hum_shared.config.decoding import DecoderSettings
+from hum_shared.decoders.candidates import reached_score
 from hum_shared.errors import InputError
 from hum_shared.scores import read_score_track
 from support.evaluated_run import HOSTILE, PLAIN, RATE, write_recording, write_run, write_truth
@@ -41,7 +45,22 @@ def test_the_svg_holds_the_hostile_name_as_text_and_the_marks(workspace, tmp_pat
     assert "$HOME" in text
     assert text.count(">Q2<") == 2
     assert text.count(">target<") == 2
-    assert "threshold 0.5" in text
+    assert "counts from 0.5" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "score"),
+    [
+        ({"threshold": 0.7}, 0.7),
+        ({"decoder": "hysteresis", "threshold": 0.7}, 0.7),
+        ({"decoder": "hysteresis", "confidence_shift": 2.0}, 1 / (1 + math.exp(-2.0))),
+        ({"decoder": "peak", "confidence_shift": 2.0, "temperature": 0.5}, 1 / (1 + math.exp(-1.0))),
+        ({"decoder": "hysteresis", "smoothing_s": 0.1}, None),
+        ({"decoder": "change"}, None),
+    ],
+)
+def test_the_line_stands_where_a_selection_begins_to_count(settings, score):
+    assert reached_score(DecoderSettings(**settings)) == (None if score is None else pytest.approx(score))
 
 
 def test_without_index_and_truth_the_scores_are_drawn_alone(workspace, tmp_path):

@@ -329,6 +329,17 @@ def test_boxes_begin_where_the_score_rises_most():
     assert spans(found) == [(pytest.approx(0.655, abs=0.003), pytest.approx(1.21, abs=0.003))]
 
 
+@pytest.mark.parametrize("floor", [0.0, 0.01, 0.02])
+@pytest.mark.parametrize("rows", [3, 5, 8, 10, 40])
+def test_calls_shorter_than_the_step_filter_begin_and_end_where_they_do(floor, rows):
+    p = np.full(900, floor)
+    for start in (200, 400, 600):
+        p[start : start + rows] = 0.95
+    found = spans(decode(frames(p), DecoderSettings(decoder="change", step_s=0.1)))
+    wanted = [(start * 0.01, (start + rows) * 0.01) for start in (200, 400, 600)]
+    assert np.ravel(found) == pytest.approx(np.ravel(wanted), abs=0.006)
+
+
 def test_boxes_join_where_the_score_hardly_drops():
     p = call(300, 100, 150) + call(300, 160, 200)
     p[150:160] = 0.7

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 RESAMPLES = 2000
 FEWEST_TAPES = 5
-"""With fewer tapes, one-minute blocks are drawn instead: what they say holds for these tapes only."""
+"""With fewer tapes that hold calls, one-minute blocks are drawn instead: what they say holds for these tapes only."""
 BLOCK_S = 60.0
 
 By = Literal["tape", "one-minute block"]
@@ -73,8 +73,12 @@ class Difference:
 
 
 def drawn(counts: Counts) -> By:
-    """Return what is to be drawn again: tapes, or blocks where there are fewer than five tapes."""
-    return "tape" if len({tape for tape, _ in counts}) >= FEWEST_TAPES else "one-minute block"
+    """Return what is to be drawn again: tapes, or blocks where fewer than five tapes hold calls.
+
+    Tapes without calls do not count: two that both find nine of ten calls would stand for all others.
+    """
+    with_calls = {tape for (tape, _), (_, _, n_gt) in counts.items() if n_gt}
+    return "tape" if len(with_calls) >= FEWEST_TAPES else "one-minute block"
 
 
 def by_tape(counts: Counts) -> dict[Unit, tuple[int, int, int]]:

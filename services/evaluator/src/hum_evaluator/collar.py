@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from hum_shared.intervals import Intervals
-from hum_shared.matching import Pairs, best_pairs
+from hum_shared.matching import Pairs
 
 COLLAR_S = 0.2
 SHARE_OF_LENGTH = 0.2
@@ -27,7 +29,7 @@ def collar_match(calls: Intervals, detections: Intervals) -> Pairs:
     Returns
     -------
     i, j : ndarray of int64, shape (k,)
-        Rows of `calls` and `detections`, sorted by i.
+        Rows of `calls` and `detections`, sorted by i; which of several equally large sets is not said.
     """
     order = np.argsort(detections[:, 0], kind="stable")
     starts = detections[order, 0]
@@ -39,7 +41,8 @@ def collar_match(calls: Intervals, detections: Intervals) -> Pairs:
     allowed_s = np.maximum(COLLAR_S, SHARE_OF_LENGTH * (calls[i, 1] - calls[i, 0]))
     off_s = np.abs(calls[i, 1] - detections[j, 1])
     near = off_s <= allowed_s + _TOLERANCE
-    i, j = i[near], j[near]
-    # Among equally many pairs the nearest ones: only which pairs there are depends on it, not how many.
-    distance = np.abs(calls[i, 0] - detections[j, 0]) / COLLAR_S + off_s[near] / allowed_s[near]
-    return best_pairs(len(calls), len(detections), i, j, np.clip(1 - distance / 2, 0, 1))
+    # Sparse, as calls in quick succession reach into each other's collars all along the tape.
+    graph = csr_array((np.ones(near.sum(), dtype=np.int8), (i[near], j[near])), shape=(len(calls), len(detections)))
+    partner = maximum_bipartite_matching(graph, perm_type="column")
+    met = np.flatnonzero(partner >= 0)
+    return met, partner[met].astype(np.int64)

@@ -140,7 +140,7 @@ def compare(gt_file: Path, runs_dir: Path, rules: Rules, progress_file: Path | N
                     keys: Row = {"model": folder.parent.name, "variant": folder.name, "layer": layer}
                     added = _add_run(found, refusals, index, keys, truth, rules)
                     scored.append(Scored(folder.parent.name, folder.name, layer, *added))
-                    _certify(found, index, folder.parent.name, layer, truth, workspace)
+                    _certify(found, index, folder.parent.name, layer, truth, workspace, rules)
                 elif present:
                     absent[layer].append(name)
             progress.advance(1)
@@ -219,6 +219,10 @@ def _add_run(
             found.warnings.append(f"{said}; their calls count as missed")
         else:
             refusals.append(f"{said}. Score them, or use --allow-missing to count their calls as missed.")
+    for tape, seconds in heard.shared_s(scored or ()).items():
+        said = f"recordings of tape {tape} share {seconds:.3g} s: what is found there counts once for each"
+        if said not in found.warnings:
+            found.warnings.append(said)
     predicted = list(index.entries)
     known = truth.knows(predicted)
     strangers = [entry for entry, is_known in zip(predicted, known, strict=True) if not is_known]
@@ -255,11 +259,20 @@ def _add_run(
 
 
 def _certify(
-    found: Comparison, index: PredictionIndex, model: str, layer: str, truth: GroundTruth, workspace: Workspace
+    found: Comparison,
+    index: PredictionIndex,
+    model: str,
+    layer: str,
+    truth: GroundTruth,
+    workspace: Workspace,
+    rules: Rules,
 ) -> None:
     """Add the certificate of a run to that of its model's layer, and its leaks as warnings."""
     sources, missing, replaced = sources_of_run(index.meta, model, layer, workspace)
-    certificate = certify(truth.with_digests(index.meta.recordings), sources, [*missing, *replaced])
+    judged = index.meta.recordings
+    if judged is not None and rules.unknown == "ignore":
+        judged = [recording for recording in judged if truth.covers(recording)]
+    certificate = certify(truth.with_digests(judged), sources, [*missing, *replaced])
     known = found.certificates.get((model, layer))
     found.certificates[model, layer] = certificate if known is None else known.with_more(certificate)
     for warning in (*(f"{model}: {line}" for line in certificate.lines), *replaced):

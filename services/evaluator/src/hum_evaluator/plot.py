@@ -16,6 +16,9 @@ from hum_evaluator.spectrogram import shown_range_db, spectrogram_db
 from hum_evaluator.stretch import Curve, Mark, Sound, find_scores, marks_within, read_curve, read_sound
 from hum_evaluator.truth import read_truth
 from hum_shared import names
+from hum_shared.config.cfg import validate
+from hum_shared.config.decoding import DecoderSettings
+from hum_shared.decoders.candidates import reached_score
 from hum_shared.errors import InputError
 from hum_shared.files import atomic_path
 from hum_shared.index import PredictionEntry, PredictionIndex, read_index
@@ -38,7 +41,7 @@ class Shown:
     curve: Curve
     selections: Sequence[Mark]
     calls: Sequence[Mark]
-    threshold: float | None
+    counts_from: float | None
     max_hz: float
 
 
@@ -86,7 +89,7 @@ def plot(
         curve=read_curve(source, sound.start_s, sound.end_s),
         selections=marks_within(selection_marks(index, recording.name) if index else (), sound.start_s, sound.end_s),
         calls=marks_within(call_marks(gt_file, recording.name) if gt_file else (), sound.start_s, sound.end_s),
-        threshold=threshold_of(index) if index else None,
+        counts_from=counting_score(index) if index else None,
         max_hz=max_hz,
     )
     # SVG carries random ids and the time of day otherwise: the same input gives the same bytes.
@@ -119,9 +122,11 @@ def drawn(sound: Sound, shown: Shown, title: str) -> Figure:
     if handles:
         above.legend(handles=handles, loc="upper right", fontsize=8, framealpha=0.8)
     below.plot(shown.curve.time_s, shown.curve.p, color=_SCORE, linewidth=1.2)
-    if shown.threshold is not None:
-        below.axhline(shown.threshold, color="0.35", linewidth=0.8, linestyle=":")
-        below.annotate(f"threshold {shown.threshold:g}", (sound.start_s, shown.threshold), fontsize=7, va="bottom")
+    if shown.counts_from is not None:
+        below.axhline(shown.counts_from, color="0.35", linewidth=0.8, linestyle=":")
+        below.annotate(
+            f"counts from {shown.counts_from:.3g}", (sound.start_s, shown.counts_from), fontsize=7, va="bottom"
+        )
     below.set(
         ylim=(-0.02, 1.02), xlim=(sound.start_s, sound.end_s), ylabel="score", xlabel="s from the recording's start"
     )
@@ -150,9 +155,16 @@ def call_marks(gt_file: Path, recording: str) -> list[Mark]:
     ]
 
 
-def threshold_of(index: PredictionIndex) -> float | None:
-    """Return the threshold that an index's selections were decoded with; None where it does not say."""
-    value = (index.meta.model_extra or {}).get("threshold")
+def counting_score(index: PredictionIndex) -> float | None:
+    """Return the score that a selection of an index had to reach, as its threshold means it.
+
+    None where the index does not say, or where no score of a single instant decides: where the confidence is made of
+    mean scores, or of smoothed ones.
+    """
+    said = index.meta.model_extra or {}
+    if "decoder_settings" in said:
+        return reached_score(validate(DecoderSettings, said["decoder_settings"], "decoder_settings"))
+    value = said.get("threshold")
     return float(value) if isinstance(value, int | float) else None
 
 

@@ -37,7 +37,7 @@ from hum_shared.stopping import StopRequest
 ALL: tuple[DecoderName, ...] = ("hysteresis", "peak", "change", "union")
 """In the order of preference between decoders that are equally good."""
 
-_SEARCH_VERSION = 6
+_SEARCH_VERSION = 7
 """Raised when the search finds something else in the same scores."""
 _EQUAL = 0.005  # differences in mean F1 below this do not choose a decoder
 _WORTH_SAYING_S = 1.0

@@ -43,8 +43,11 @@ class Candidates:
 
 def evidence(candidates: Candidates, settings: DecoderSettings) -> Floats:
     """Return the log-odds that a candidate's confidence is made of, shape (n,)."""
-    by_mean = (settings.confidence_from or ("mean" if settings.decoder == "change" else "peak")) == "mean"
-    return log_odds(candidates.mean if by_mean else candidates.peak)
+    return log_odds(candidates.mean if _by_mean(settings) else candidates.peak)
+
+
+def _by_mean(settings: DecoderSettings) -> bool:
+    return (settings.confidence_from or ("mean" if settings.decoder == "change" else "peak")) == "mean"
 
 
 def confidence(candidates: Candidates, settings: DecoderSettings) -> Floats:
@@ -58,6 +61,18 @@ def accepting_level(settings: DecoderSettings) -> float:
         return settings.threshold
     needed = log_odds(np.array([settings.threshold])) / settings.confidence_scale + settings.confidence_shift
     return float(logistic(needed)[0])
+
+
+def reached_score(settings: DecoderSettings) -> float | None:
+    """Return the score, as the network gave it, that a selection had to reach somewhere; None where none decides.
+
+    None does where confidence is made of mean scores or of smoothed ones.
+    """
+    if settings.decoder == "union":
+        return settings.threshold
+    if _by_mean(settings) or settings.smoothing_s > 0:
+        return None
+    return float(logistic(settings.temperature * log_odds(np.array([accepting_level(settings)])))[0])
 
 
 def accepted(candidates: Candidates, settings: DecoderSettings) -> Candidates:

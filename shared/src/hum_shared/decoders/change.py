@@ -20,6 +20,7 @@ from hum_shared.decoders.curve import Curve
 from hum_shared.decoders.windows import Floats, Integers
 
 _QUIET = 0.05  # boxes whose mean score is lower are no candidates
+_EQUAL = 1e-9  # between differences of running sums
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def boxes(curve: Curve, step_s: float) -> Boxes:
     # Outside the recording the score counts as 0; difference k compares [k, k + half) with [k − half, k).
     spread = np.concatenate((np.zeros(half), np.concatenate(([0.0], np.cumsum(score))), np.full(half, score.sum())))
     difference = (spread[2 * half :] - 2 * spread[half:-half] + spread[: -2 * half]) / half
-    sign = np.where(difference > 1e-9, 1, np.where(difference < -1e-9, -1, 0))
+    sign = np.where(difference > _EQUAL, 1, np.where(difference < -_EQUAL, -1, 0))
     known = np.maximum.accumulate(np.where(sign != 0, np.arange(n + 1), 0))
     sign = sign[known]  # where nothing changes, the change before goes on
     turns = np.flatnonzero(np.append(True, np.diff(sign) != 0))
@@ -134,13 +135,19 @@ def joined_boxes(found: Boxes, merge_drop: float) -> Candidates:
 
 
 def _extreme_rows(difference: Floats, turns: Integers) -> Integers:
-    """Return where each run between two turns has its largest absolute difference (the first of equals)."""
+    """Return where each run between two turns has its largest absolute difference.
+
+    A call that is shorter than the filter is within it for as long as the difference reaches: of equals it begins at
+    the last of a rise, and ends at the first of a fall.
+    """
     size = np.abs(difference)
     largest = np.maximum.reduceat(size, turns)
     length = np.diff(np.append(turns, len(size)))
-    at_largest = size == np.repeat(largest, length)
-    index = np.where(at_largest, np.arange(len(size)), len(size))
-    return np.asarray(np.minimum.reduceat(index, turns), dtype=np.int64)
+    at_largest = size >= np.repeat(largest, length) - _EQUAL
+    row = np.arange(len(size))
+    first = np.minimum.reduceat(np.where(at_largest, row, len(size)), turns)
+    last = np.maximum.reduceat(np.where(at_largest, row, -1), turns)
+    return np.asarray(np.where(difference[first] > 0, last, first), dtype=np.int64)
 
 
 def _refined(curve: Curve, difference: Floats, row: Integers) -> Floats:
