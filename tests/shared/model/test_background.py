@@ -53,6 +53,22 @@ def test_values_are_clipped() -> None:
     assert rows[9] == LOWEST
 
 
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_digital_silence_is_no_background(share: float) -> None:
+    levels = torch.from_numpy(np.random.default_rng(0).normal(-60, 3, (4000, 2)).astype(np.float32))
+    silent = torch.arange(4000) % 100 < 100 * share
+    levels[silent] = -150.0
+    rows = torch.cat(list(subtract_background([levels], 4000, knot_grid(10.0, 100), silence_db=-149.9)))
+    assert rows[~silent].mean().abs() < 0.05
+    assert torch.all(rows[silent] == LOWEST)
+
+
+def test_nothing_but_digital_silence_is_its_own_background() -> None:
+    levels = torch.full((100, 2), -150.0)
+    rows = torch.cat(list(subtract_background([levels], 100, knot_grid(1.0, 100), silence_db=-149.9)))
+    assert torch.all(rows == 0)
+
+
 def test_missing_rows_are_an_error() -> None:
     with pytest.raises(ValueError, match="expected 10 frames, got 9"):
         list(subtract_background([torch.zeros(9, 2)], 10, knot_grid(1.0, 100)))

@@ -28,6 +28,7 @@ from hum_shared.model.device import choose_device, describe, exact_float32, supp
 from hum_shared.model.model_file import load_model
 from hum_shared.model.model_parts import DenseModel, LoadedModel
 from hum_shared.model.scoring import read_ahead
+from hum_shared.model.spectrogram_stream import BACKGROUND_VERSION
 from hum_shared.progress import Progress, track
 from hum_shared.recordings import find_recordings
 from hum_shared.scores import ScoreMeta, read_score_meta, read_score_track, score_writer
@@ -216,6 +217,7 @@ def _describe(path: Path, info: AudioInfo, digest: str, job: _Job) -> tuple[Scor
         "model": job.model.sha256,
         "grid": [grid["step"], grid["length"], grid["tail"]],
         "front_end": front_end,
+        **({} if opts.background_s is None else {"background_version": BACKGROUND_VERSION}),
     }
     meta = ScoreMeta(
         **grid,

@@ -14,7 +14,7 @@ from torch import Tensor
 from hum_shared.files import atomic_path, sha256_json
 from hum_shared.intervals import merged
 from hum_shared.model.front_end import DataOpts
-from hum_shared.model.spectrogram_stream import SpectrogramStream
+from hum_shared.model.spectrogram_stream import BACKGROUND_VERSION, SpectrogramStream
 from hum_trainer.augmentation import PITCH, TIME, mask, ratios, shift_pitch
 from hum_trainer.event_loop import Negative
 from hum_trainer.frame_backgrounds import with_noise, with_other_backgrounds
@@ -28,7 +28,6 @@ MOST_WEIGHT = 4.0
 """Of a frame in a short call or pause."""
 EDGE_WEIGHT = 0.3
 """Weight of a frame within half a frame of an edge: a person's edge is no more certain than that."""
-_SPECTROGRAM_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ class Spectrograms:
     def _read(self, recording: LabelledRecording) -> Tensor:
         if self._cache_dir is None:
             return self._compute(recording)
-        key = sha256_json([_SPECTROGRAM_VERSION, recording.sha256, self._opts.as_dict()])
+        key = sha256_json([BACKGROUND_VERSION, recording.sha256, self._opts.as_dict()])
         path = self._cache_dir / f"{key}.npy"
         if not path.exists():
             self._write(recording, path)

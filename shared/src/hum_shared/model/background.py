@@ -3,11 +3,13 @@
 A running median of the log power follows wind, rain and hiss of a recording but not its calls, which are shorter
 (the idea of spectral noise-floor tracking, Martin 2001, with the median in place of the minimum). The medians are
 taken at knots, a tenth of the window apart, and joined by straight lines: the numbers do not depend on how the
-recording is cut into blocks.
+recording is cut into blocks. Digital silence, as where clips are padded or a recorder paused, is no background: half a
+window of it would lift everything around it as far as the range reaches.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -50,7 +52,9 @@ def knot_grid(window_s: float, frames_per_s: float) -> KnotGrid:
     )
 
 
-def subtract_background(levels: Iterable[Tensor], n_frames: int, grid: KnotGrid) -> Iterator[Tensor]:
+def subtract_background(
+    levels: Iterable[Tensor], n_frames: int, grid: KnotGrid, silence_db: float = -math.inf
+) -> Iterator[Tensor]:
     """Yield network input rows for blocks of level rows.
 
     Parameters
@@ -59,6 +63,8 @@ def subtract_background(levels: Iterable[Tensor], n_frames: int, grid: KnotGrid)
         Blocks (t, F) of levels in dB, in order, together `n_frames` rows.
     n_frames
         At least 1.
+    silence_db
+        Frames of which no bin is above this count in no median, as long as its window holds others.
 
     Yields
     ------
@@ -78,7 +84,7 @@ def subtract_background(levels: Iterable[Tensor], n_frames: int, grid: KnotGrid)
             position = min(k * grid.spacing, n_frames - 1)
             if received < min(position + grid.reach + 1, n_frames):
                 break
-            knots.append(_median(kept, start, position, n_frames, grid))
+            knots.append(_median(kept, start, position, n_frames, grid, silence_db))
         ready = n_frames if k > last_knot else min((k - 1) * grid.spacing + 1, received)
         if ready > done:
             yield _normalised(kept[done - start : ready - start], done, knots, first_knot, grid)
@@ -93,12 +99,15 @@ def subtract_background(levels: Iterable[Tensor], n_frames: int, grid: KnotGrid)
         raise ValueError(f"expected {n_frames} frames, got {start + len(kept)}")
 
 
-def _median(kept: Tensor, start: int, position: int, n_frames: int, grid: KnotGrid) -> Tensor:
+def _median(kept: Tensor, start: int, position: int, n_frames: int, grid: KnotGrid, silence_db: float) -> Tensor:
     low, high = max(0, position - grid.reach), min(n_frames, position + grid.reach + 1)
     first = -(-low // grid.stride) * grid.stride
     rows = kept[first - start : high - start : grid.stride]
     if len(rows) == 0:
         rows = kept[low - start : high - start]
+    heard = (rows > silence_db).any(dim=1)
+    if heard.any() and not heard.all():
+        rows = rows[heard]
     # The lower of two middle values, as torch.median has it, in a fifth of its time.
     middle = (len(rows) - 1) // 2
     by_bin = np.array(rows.numpy().T, order="C")

@@ -13,7 +13,11 @@ from hum_shared.grid import FrameGrid
 from hum_shared.model.background import knot_grid, subtract_background
 from hum_shared.model.front_end import DataOpts, FrontEnd
 
+BACKGROUND_VERSION = 2
+"""Raised when the same recording gives other rows: 2 since digital silence is no background any more."""
+
 _FRAMES_AT_A_TIME = 2048
+_SILENT_DB = 0.001  # above the floor of levels: what a microphone hears is not
 
 
 class SpectrogramStream:
@@ -56,7 +60,8 @@ class SpectrogramStream:
             When the blocks hold more or fewer samples.
         """
         n_rows = self.grid(frames).n_rows
-        return subtract_background(self._levels(blocks, frames, n_rows), n_rows, self._knots)
+        silence_db = self.opts.min_level_db + _SILENT_DB
+        return subtract_background(self._levels(blocks, frames, n_rows), n_rows, self._knots, silence_db)
 
     def _levels(self, blocks: Iterable[NDArray[np.float32]], frames: int, n_rows: int) -> Iterator[Tensor]:
         hop, n_fft = self.opts.hop_length, self.opts.n_fft
