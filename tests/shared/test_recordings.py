@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -133,3 +135,19 @@ def test_twins_that_would_share_a_track_are_refused(tmp_path):
     _touch(tmp_path, "a.wav", "a.flac")
     with pytest.raises(InputError, match=r"a\.flac.*a\.wav"):
         find_recordings(tmp_path, recursive=False)
+
+
+def test_a_folder_that_cannot_be_looked_into_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "a.wav").touch()
+    (tmp_path / "b.wav").touch()
+    scandir = os.scandir
+
+    def closed(path: str) -> object:  # root may look into everything
+        if Path(path).name == "site":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(InputError, match=r"site: cannot be looked into \(Permission denied\)"):
+        find_recordings(tmp_path, recursive=True)

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import unicodedata
 
 import pytest
 import soundfile
@@ -157,13 +158,39 @@ def test_a_second_file_of_the_same_hum_is_named_and_counted_once(tmp_path):
     assert len(indexed.index.entries) == 24
 
 
-def test_a_cut_out_hum_that_cannot_be_read_is_named_and_left_out(tmp_path):
+def test_a_cut_out_hum_that_cannot_be_read_is_named_and_taken_from_its_clip(tmp_path):
     hums = make_corpus(tmp_path)
     hum_file(tmp_path, hums[0]).write_bytes(b"")
     indexed = index_corpus(tmp_path)
     assert kinds(indexed) == ["unreadable"]
-    assert "empty file" in indexed.problems[0].message
+    assert "empty file (0 bytes); it is taken from its clip" in indexed.problems[0].message
+    (entry,) = [entry for entry in indexed.index.entries if entry.hum_path is None]
+    assert (entry.recording, entry.clip_start_s, entry.clip_end_s) == (hums[0].clip, hums[0].start_s, hums[0].end_s)
+    assert len(indexed.index.entries) == 24
+
+
+def test_hums_in_linked_folders_count_and_hidden_ones_do_not(tmp_path):
+    hums = make_corpus(tmp_path / "corpus")
+    segmented, elsewhere = tmp_path / "corpus/segmented", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    hum_file(tmp_path / "corpus", hums[0]).rename(elsewhere / hums[0].file_name)
+    (segmented / "second listener").symlink_to(elsewhere)
+    (segmented / ".trash").mkdir()
+    hum_file(tmp_path / "corpus", hums[1]).rename(segmented / ".trash" / hums[1].file_name)
+    indexed = index_corpus(tmp_path / "corpus")
+    assert kinds(indexed) == []
     assert len(indexed.index.entries) == 23
+    assert f"segmented/second listener/{hums[0].file_name}" in {entry.hum_path for entry in indexed.index.entries}
+
+
+def test_names_of_two_unicode_forms_are_one_name(tmp_path):
+    tape = unicodedata.normalize("NFC", "Bär_20201207_cut.wav")
+    make_corpus(tmp_path, tapes=[tape])
+    for path in sorted((tmp_path / "segmented").iterdir()):
+        path.rename(path.with_name(unicodedata.normalize("NFD", path.name)))
+    indexed = index_corpus(tmp_path)
+    assert kinds(indexed) == []
+    assert {entry.tape for entry in indexed.index.entries} == {tape}
 
 
 def test_audio_that_is_no_hum_is_named(tmp_path):

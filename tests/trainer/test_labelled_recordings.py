@@ -46,6 +46,34 @@ def test_recordings_without_calls_are_there_too(tmp_path):
         assert (len(recording.calls), recording.tape) == (0, "387_20201207_cut.wav")
 
 
+def test_a_recording_without_calls_may_lie_in_a_folder_of_its_own(tmp_path):
+    make_corpus(tmp_path, raw=False)
+    empty = tmp_path / "labelled_recordings" / "quiet" / "999_20201207_cut.wav_0_10.wav"
+    empty.parent.mkdir()
+    soundfile.write(empty, np.zeros(80000), 8000)
+    write_index(tmp_path / "corpus_index.json", index_corpus(tmp_path).index)
+    assert empty in [recording.path for recording in read_labelled_recordings(tmp_path / "corpus_index.json")]
+
+
+def test_calls_of_a_clip_that_shares_time_are_calls_there_too(tmp_path):
+    tape = "387_20201207_cut.wav"
+    hums = [hum for hum in make_corpus(tmp_path) if hum.tape == tape]
+    samples, rate = soundfile.read(tmp_path / "raw_recordings" / tape)
+    clips = tmp_path / "labelled_recordings"
+    soundfile.write(clips / f"{tape}_5_15.wav", samples[5 * rate : 15 * rate], rate)
+    again = hums[3]  # labelled in both, not to the sample
+    name = f"{tape}_5_15.wav_{again.start_s - 5 + 0.01:.3f}_{again.end_s - 5:.3f}Q1.wav"
+    shutil.copy(tmp_path / "segmented" / again.file_name, tmp_path / "segmented" / name)
+    write_index(tmp_path / "corpus_index.json", index_corpus(tmp_path).index)
+    found = {one.name: one for one in read_labelled_recordings(tmp_path / "corpus_index.json")}
+    between = found[f"{tape}_5_15.wav"]
+    known = [(hum.offset_s + hum.start_s - 5, hum.offset_s + hum.end_s - 5, hum.quality) for hum in hums]
+    expected = sorted((s, e, q) for s, e, q in known if s >= 0 and e <= 10 and q is not None)
+    assert len(between.calls) == len(expected)
+    np.testing.assert_allclose(between.calls, [[s, e] for s, e, _ in expected], atol=0.011)
+    assert len(found[hums[0].clip].calls) == 4
+
+
 def test_an_index_that_lies_elsewhere_is_read_with_the_corpus_folder(tmp_path):
     _indexed(tmp_path / "corpus")
     shutil.move(tmp_path / "corpus" / "corpus_index.json", tmp_path / "index.json")

@@ -1,10 +1,11 @@
 import shutil
+import unicodedata
 
 import pytest
 
 from hum_shared.selections import Selection, write_selections
 from hum_trainer.indexing import index_corpus
-from hum_trainer.raven_labels import quality_of, recording_of, table_files
+from hum_trainer.raven_labels import placed, quality_of, recording_of, table_files
 from support.corpora import make_corpus
 
 RECORDINGS = ["a.wav", "a.b.wav", "a.wav_10_20.wav", "Stall Süd.flac"]
@@ -26,6 +27,28 @@ RECORDINGS = ["a.wav", "a.b.wav", "a.wav_10_20.wav", "Stall Süd.flac"]
 )
 def test_a_table_belongs_to_the_longest_recording_name_it_starts_with(table, recording):
     assert recording_of(table, RECORDINGS) == recording
+
+
+def test_a_name_of_two_unicode_forms_is_one_name():
+    assert recording_of(unicodedata.normalize("NFD", "Stall Süd.txt"), RECORDINGS) == "Stall Süd.flac"
+
+
+@pytest.mark.parametrize(
+    ("table", "file", "recording"),
+    [
+        ("a_2.Table.1.selections.txt", "a_2.wav", None),
+        ("a_2.Table.1.selections.txt", "a.wav", "a.wav"),
+        ("a.Table.1.selections.txt", "before_it_was_renamed.wav", "a.wav"),
+        (
+            unicodedata.normalize("NFD", "Stall Süd.txt"),
+            unicodedata.normalize("NFD", "Stall Süd.flac"),
+            "Stall Süd.flac",
+        ),
+    ],
+)
+def test_a_row_of_a_file_that_the_table_is_named_for_and_that_is_not_there_is_nobodys(table, file, recording):
+    row = Selection(1, 2, extra={"Begin File": file, "File Offset (s)": "1"})
+    assert placed(row, table, recording_of(table, RECORDINGS), RECORDINGS) == (recording and (recording, 1, 2))
 
 
 def test_tables_in_linked_folders_are_found_and_hidden_ones_and_datasets_are_not(tmp_path):

@@ -13,6 +13,7 @@ A *tape* is the raw recording's full name. Any other file name is a tape of its 
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePath
@@ -265,6 +266,14 @@ def class_of(dataset_clip: str) -> str:
     if not dash or not class_name:
         raise NameFormatError(f"{name}: carries no class; expected <class>-<label>_….wav")
     return class_name
+
+
+def composed(name: str) -> str:
+    """Return a name by which to compare it with others: an `ä` of one character or of two is one and the same.
+
+    Names come as two where files have travelled through a Mac or some archives (Unicode forms NFD and NFC).
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def recording_stem(name: str) -> str:

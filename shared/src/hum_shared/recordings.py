@@ -104,15 +104,27 @@ def find_recordings(source: Path, *, recursive: bool, remedy: str = "Check input
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder and of its sub-folders that are not hidden; linked ones count, each once."""
+    """Yield the files of a folder and of its sub-folders that are not hidden; linked ones count, each once.
+
+    Raises
+    ------
+    InputError
+        When a folder cannot be read: what lies in it would be missing without a word.
+    """
     seen: set[str] = set()
-    for parent, below, files in os.walk(folder, followlinks=True):
+    for parent, below, files in os.walk(folder, followlinks=True, onerror=_refuse):
         if (real := os.path.realpath(parent)) in seen:
             below.clear()  # a link back up, or a second one to the same folder
             continue
         seen.add(real)
         below[:] = sorted(name for name in below if not name.startswith("."))
         yield from (Path(parent, name) for name in files)
+
+
+def _refuse(error: OSError) -> None:
+    raise InputError(
+        f"{error.filename}: cannot be looked into ({error.strerror}). Make it readable, or hide it: .name"
+    ) from None
 
 
 def _is_recording(path: Path) -> bool:

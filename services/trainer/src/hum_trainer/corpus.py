@@ -11,6 +11,7 @@ from hum_shared import names
 from hum_shared.audio import probe
 from hum_shared.errors import AudioError, InputError
 from hum_shared.files import sha256_file
+from hum_shared.recordings import files_below
 
 LABELLED, SEGMENTED, RAW = "labelled_recordings", "segmented", "raw_recordings"
 DATASET_PREFIX = "dataset_"
@@ -85,9 +86,23 @@ def needed(folder: Path | None, part: str, root: Path) -> Path:
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """Return the audio files in and below `folder`, sorted; hidden ones are left out."""
-    found = (path for path in folder.rglob("*") if names.is_audio(path.name) and not path.name.startswith("."))
-    return sorted(path for path in found if path.is_file())
+    """Return the audio files in and below `folder`, sorted; linked folders count, what is hidden does not.
+
+    Raises
+    ------
+    InputError
+        When a folder cannot be read.
+    """
+    return sorted(path for path in files_below(folder) if _is_shown_audio(path))
+
+
+def audio_files_in(folder: Path) -> list[Path]:
+    """Return the audio files in `folder` itself, sorted; hidden ones are left out."""
+    return sorted(path for path in folder.iterdir() if _is_shown_audio(path))
+
+
+def _is_shown_audio(path: Path) -> bool:
+    return names.is_audio(path.name) and not path.name.startswith(".") and path.is_file()
 
 
 def read_recordings(root: Path, files: Iterable[Path], *, digests: bool, tick: Tick) -> dict[str, Recording]:
@@ -140,12 +155,12 @@ def clip_finder(durations: Mapping[str, float]) -> Callable[[str], str | None]:
     read_as: dict[str, set[str]] = {}
     for name, dur_s in durations.items():
         for known_dur_s in (dur_s, 0.0):  # a variant in a hum's name does not say how long the clip is
-            read_as.setdefault(names.canonical_clip(name, known_dur_s), set()).add(name)
+            read_as.setdefault(names.canonical_clip(names.composed(name), known_dur_s), set()).add(name)
 
     def find(name: str) -> str | None:
         if name in durations:
             return name
-        found = read_as.get(names.canonical_clip(name, 0.0), set())
+        found = read_as.get(names.canonical_clip(names.composed(name), 0.0), set())
         return next(iter(found)) if len(found) == 1 else None
 
     return find

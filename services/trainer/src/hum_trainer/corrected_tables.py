@@ -55,7 +55,7 @@ def read_corrected(folder: Path, by_name: Mapping[str, LabelledRecording]) -> Co
     for path in table_files(folder):
         table, name = path.relative_to(folder).as_posix(), recording_of(path.name, by_name)
         rows = read_selections(path) if name is not None else rows_of_any(path) or []
-        places = [placed(row, name, by_name) for row in rows]
+        places = [placed(row, path.name, name, by_name) for row in rows]
         if name is None and not any(places):
             out.others.append(path.name)
             continue

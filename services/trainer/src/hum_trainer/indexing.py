@@ -20,6 +20,7 @@ from hum_trainer.corpus import (
     Recording,
     Tick,
     audio_files,
+    audio_files_in,
     clip_finder,
     find_folders,
     needed,
@@ -131,8 +132,8 @@ def assemble(
 ) -> tuple[CorpusIndex, list[Problem]]:
     """Check hums against their clips and number everything.
 
-    A hum is left out when its clip is missing, when it shares no time with it, when its cut-out file cannot
-    be read, or when another one has the same times. A selection without a file of its own ends with its clip.
+    A hum is left out when its clip is missing, when it shares no time with it, or when another one has the same times.
+    A selection without a file of its own ends with its clip. One whose cut-out file cannot be read is one without.
     Uids count from 1 in the order of clip, start and end; those of clips and tapes in the order of their names.
 
     Parameters
@@ -170,7 +171,7 @@ def assemble(
             CorpusEntry(
                 uid=len(entries) + 1,
                 corpus_name=corpus_name,
-                hum_path=hum.hum_path,
+                hum_path=hum.hum_path if hum.defect is None else None,
                 clip_path=clip.path,
                 raw_path=raw.path if raw else None,
                 quality=hum.quality,
@@ -206,9 +207,9 @@ def _check(hum: LabelledHum, clip: Recording | None, twin: str | None, namesake:
         return [problem("clip missing", f"its clip {hum.clip} is missing{hint}", left_out=True)]
     if twin is not None:
         return [problem("duplicate", f"has the same clip and times as {twin}, which is counted", left_out=True)]
-    if hum.defect is not None:
-        return [problem("unreadable", hum.defect, left_out=True)]
     found = []
+    if hum.defect is not None:
+        found.append(problem("unreadable", f"{hum.defect}; it is taken from its clip", left_out=False))
     if hum.end_s > clip.dur_s + NAME_TOLERANCE_S:
         message = f"its times {hum.start_s:g}–{hum.end_s:g} s lie outside its clip of {clip.dur_s:g} s"
         if hum.hum_path is None and hum.start_s < clip.dur_s:
@@ -225,7 +226,7 @@ def _recordings_with_tables(folders: CorpusFolders) -> list[Path]:
     folder = folders.labelled or folders.raw
     if folder is not None:
         return audio_files(folder)
-    found = [path for path in audio_files(folders.root) if path.parent == folders.root]
+    found = audio_files_in(folders.root)
     if not found:
         raise InputError(
             f"{folders.root}: no recordings: expected a folder whose name contains {LABELLED!r} or {RAW!r}"

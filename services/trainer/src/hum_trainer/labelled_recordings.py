@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from hum_shared.audio import probe
 from hum_shared.errors import InputError
 from hum_shared.files import sha256_file
 from hum_shared.index import CorpusEntry, CorpusIndex, read_index
-from hum_shared.intervals import Intervals, as_intervals, merged
+from hum_shared.intervals import Intervals, as_intervals, merged, overlapping_pairs
 from hum_trainer.corpus import audio_files, find_folders
 
 _DUR_TOLERANCE_S = 0.002  # indexes hold rounded durations
@@ -52,11 +54,11 @@ class LabelledRecording:
     calls: Intervals
     quality: tuple[int | None, ...]
 
-    def with_calls(self, more: Intervals) -> LabelledRecording:
-        """Return the recording with further calls, of unknown quality, added."""
+    def with_calls(self, more: Intervals, quality_of_more: Sequence[int | None] | None = None) -> LabelledRecording:
+        """Return the recording with further calls added, of unknown quality where that is not given."""
         calls = np.concatenate((self.calls, more))
         order = np.lexsort((calls[:, 1], calls[:, 0]))
-        quality = (*self.quality, *[None] * len(more))
+        quality = (*self.quality, *([None] * len(more) if quality_of_more is None else quality_of_more))
         return replace(self, calls=calls[order], quality=tuple(quality[i] for i in order))
 
 
@@ -119,7 +121,7 @@ def labelled_recordings(index: CorpusIndex, root: Path, source: str) -> list[Lab
     for entry in index.entries:
         calls.setdefault(entry.recording, []).append(entry)
     known = {info.name: info for info in index.meta.recordings or []}
-    recordings = []
+    recordings, offsets_s = [], []
     for name, path in sorted(_paths(root, index, source).items()):
         info, digest = probe(path), sha256_file(path)
         said = known.get(name)
@@ -133,7 +135,33 @@ def labelled_recordings(index: CorpusIndex, root: Path, source: str) -> list[Lab
         recordings.append(
             LabelledRecording(name, path, tape, info.dur_s, info.sample_rate, digest, times[kept], quality)
         )
-    return recordings
+        offsets_s.append(said.offset_s if said is not None else names.parse_recording(name).offset_s)
+    return _with_neighbours_calls(recordings, offsets_s)
+
+
+def _with_neighbours_calls(
+    recordings: Sequence[LabelledRecording], offsets_s: Sequence[float]
+) -> list[LabelledRecording]:
+    """Return recordings with the calls that were labelled in another one of the same tape, where both share time.
+
+    Those that share time with a call of their own are the same calls. Without the others a call would count as
+    background where it was not labelled a second time.
+    """
+    of_tape: dict[str, list[int]] = {}
+    for number, recording in enumerate(recordings):
+        of_tape.setdefault(recording.tape, []).append(number)
+    found = list(recordings)
+    for numbers in (numbers for numbers in of_tape.values() if len(numbers) > 1):
+        for number in numbers:
+            one = recordings[number]
+            others = [recordings[other].calls + offsets_s[other] - offsets_s[number] for other in numbers]
+            quality = [each for other in numbers for each in recordings[other].quality]
+            calls = np.clip(np.concatenate(others), 0, one.dur_s)
+            new = calls[:, 1] - calls[:, 0] > _DUR_TOLERANCE_S
+            new[overlapping_pairs(calls, one.calls)[0]] = False
+            if new.any():
+                found[number] = one.with_calls(calls[new], tuple(itertools.compress(quality, new.tolist())))
+    return found
 
 
 def inside_calls(calls: Intervals, times_s: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -154,13 +182,18 @@ def _paths(root: Path, index: CorpusIndex, source: str) -> dict[str, Path]:
         if folders.labelled is not None:
             paths |= {path.name: path for path in audio_files(folders.labelled)}
     else:
-        # Recordings without calls have no entry that names their folder: it is that of the others.
+        # Recordings without calls have no entry that names their folder: it is that of the others, or one beside.
         places = [*dict.fromkeys(path.parent for path in paths.values())]
         places += [folder for folder in (folders.labelled, folders.raw, root) if folder is not None]
+        unplaced = []
         for info in index.meta.recordings:
             if info.name not in paths:
                 found = next((place / info.name for place in places if (place / info.name).is_file()), None)
                 paths[info.name] = found or places[0] / info.name
+                unplaced += [info.name] if found is None else []
+        if unplaced and (labelled := folders.labelled or folders.raw) is not None:
+            elsewhere = {path.name: path for path in audio_files(labelled)}
+            paths |= {name: elsewhere[name] for name in unplaced if name in elsewhere}
     missing = sorted(str(path) for path in paths.values() if not path.is_file())
     if missing:
         raise InputError(

@@ -47,19 +47,28 @@ def recording_of(table: str, recordings: Iterable[str]) -> str | None:
     best: tuple[int, str] | None = None
     for recording in recordings:
         for start in (names.recording_stem(recording), recording):
-            # The name must end where `start` ends: `a1.txt` is no table of `a.wav`.
-            if table.startswith(start) and not table[len(start) :][:1].isalnum():
+            if _starts(table, start):
                 best = max(best or (0, ""), (len(start), recording))
     return best[1] if best else None
 
 
-def placed(selection: Selection, of_table: str | None, recordings: Collection[str]) -> tuple[str, float, float] | None:
+def _starts(table: str, start: str) -> bool:
+    """Whether a table's name starts with another and that ends there: `a1.txt` is no table of `a.wav`."""
+    table, start = names.composed(table), names.composed(start)
+    return table.startswith(start) and not table[len(start) :][:1].isalnum()
+
+
+def placed(
+    selection: Selection, table: str, of_table: str | None, recordings: Collection[str]
+) -> tuple[str, float, float] | None:
     """Return which recording a row belongs to, and its begin and end there in seconds; None when to none of them.
 
     Parameters
     ----------
     selection
         A row. Where it names its file and the time in it, its own times are those of a sequence of files.
+    table
+        The file name of its table.
     of_table
         The recording that the table's name starts with; None for none.
     recordings
@@ -70,8 +79,11 @@ def placed(selection: Selection, of_table: str | None, recordings: Collection[st
     as_it_stands = None if of_table is None else (of_table, selection.begin_s, selection.end_s)
     if not file:
         return as_it_stands
-    same = [name for name in recordings if name == file]
-    same = same or [name for name in recordings if names.recording_stem(name) == names.recording_stem(file)]
+    same = [name for name in recordings if names.composed(name) == names.composed(file)]
+    stem = names.recording_stem(names.composed(file))
+    same = same or [name for name in recordings if names.recording_stem(names.composed(name)) == stem]
+    if not same and _starts(table, stem) and len(stem) > len(names.recording_stem(names.composed(of_table or ""))):
+        return None  # a table of that file, which is not here: `a_2.txt` beside `a.wav`
     if len(same) != 1:  # renamed since, perhaps: as long as the times are those of one file, the table's name counts
         of_one_file = offset_s is None or abs(offset_s - selection.begin_s) < _SAME_S
         return as_it_stands if of_one_file else None
@@ -137,7 +149,7 @@ def read_tables(root: Path, recordings: Iterable[str]) -> tuple[list[LabelledHum
         relative = path.relative_to(root).as_posix()
         recording = recording_of(path.name, known)
         rows = read_selections(path) if recording is not None else rows_of_any(path)
-        places = [placed(row, recording, known) for row in rows or ()]
+        places = [placed(row, path.name, recording, known) for row in rows or ()]
         if recording is None and not any(places):
             if rows is not None:
                 message = f"{relative}: left out: no recording has a name that this table's starts with"
