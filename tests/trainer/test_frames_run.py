@@ -127,8 +127,11 @@ def test_tables_that_say_nothing_new_are_not_said_to_teach_anything(
     assert "learns from" not in said
 
 
-def test_a_stopped_run_goes_on_to_the_same_weights(trained: Path, corpus: Path, tmp_path: Path) -> None:
-    cfg = write_cfg(tmp_path / "again", corpus)
+@pytest.mark.parametrize("from_scratch", ["false", "true"])
+def test_a_stopped_run_goes_on_to_the_same_weights(
+    trained: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], from_scratch: str
+) -> None:
+    cfg = write_cfg(tmp_path / "again", corpus, start_from_scratch=from_scratch)
     log = tmp_path / "again" / "run" / "logs" / "train.log"
 
     def stop_in_the_second_network() -> None:
@@ -147,9 +150,13 @@ def test_a_stopped_run_goes_on_to_the_same_weights(trained: Path, corpus: Path, 
         done.set()
         watcher.join()
     assert not (tmp_path / "again" / "run" / "models" / "ANIMAL-SPOT.pk").exists()
+    capsys.readouterr()
     run_training(cfg)
+    assert "network 2: going on" in capsys.readouterr().out
     name = Path("run") / "models" / "ANIMAL-SPOT.pk"
     assert (tmp_path / "again" / name).read_bytes() == (trained / name).read_bytes()
+    run_training(cfg)
+    assert ("network 1 of 2, epoch 2" in capsys.readouterr().out) == (from_scratch == "true")
 
 
 def test_a_corpus_of_one_tape_is_split_in_time_and_says_so(corpus: Path, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_settings_fit_the_calls_whatever_the_animal(tmp_path, animal):
 
 
 def test_every_setting_has_a_reason_and_given_ones_stand(tmp_path):
-    measures = CallMeasures(np.array([0.1, 0.2]), np.array([0.5]), (44100, 44100), 900.0, 6000.0, 40.0)
+    measures = CallMeasures(np.array([0.1, 0.2]), np.array([0.5]), (44100, 44100), (1, 1), 900.0, 6000.0, 40.0)
     found = propose(measures, {"sr": 22050, "hop_length": 100})
     assert (found.sr, found.hop_length) == (22050, 100)
     assert found.fmax <= 22050 / 2
@@ -66,14 +66,14 @@ def test_every_setting_has_a_reason_and_given_ones_stand(tmp_path):
 
 
 def test_calls_that_are_heard_nowhere_get_the_whole_band():
-    found = propose(CallMeasures(np.array([0.5]), np.empty(0), (16000,), None, None, 8.0))
+    found = propose(CallMeasures(np.array([0.5]), np.empty(0), (16000,), (1,), None, None, 8.0))
     assert (found.fmin, found.fmax, found.sr) == (0, 8000, 16000)
 
 
 def test_frames_fit_the_short_calls_where_kinds_differ_much():
     def hop_s(short, long):
         durations_s = np.array([0.03] * short + [0.6] * long)
-        found = propose(CallMeasures(durations_s, np.array([0.5]), (48000,), 6000.0, 10000.0, 8.0))
+        found = propose(CallMeasures(durations_s, np.array([0.5]), (48000,), (1,), 6000.0, 10000.0, 8.0))
         assert found.n_fft / found.sr <= 0.1
         return found.hop_length / found.sr
 
@@ -83,9 +83,11 @@ def test_frames_fit_the_short_calls_where_kinds_differ_much():
     assert 0.03 / hop_s(20, 80) >= 8
 
 
-def test_one_odd_low_rate_does_not_cost_the_others_their_band():
-    measures = CallMeasures(np.array([0.1]), np.empty(0), (8000, *[48000] * 20), 1000.0, 9000.0, 40.0)
-    assert propose(measures).sr >= 2 * 9000
+@pytest.mark.parametrize(("others", "keeps"), [(20, True), (5, True), (3, False)])
+def test_a_few_calls_at_a_low_rate_do_not_cost_the_others_their_band(others, keeps):
+    rates, n_calls = (8000, *[48000] * others), (3,) * (others + 1)
+    measures = CallMeasures(np.array([0.1]), np.empty(0), rates, n_calls, 1000.0, 9000.0, 40.0)
+    assert (propose(measures).sr >= 2 * 9000) == keeps
 
 
 def test_what_rises_and_falls_without_the_calls_is_no_part_of_their_band():

@@ -165,12 +165,13 @@ def test_a_run_goes_on_from_a_checkpoint_of_an_earlier_version(tmp_path):
     assert torch.equal(_weights(tmp_path / "now"), _weights(tmp_path / "before"))
 
 
-def test_a_signal_in_mid_epoch_saves_and_the_next_run_ends_the_same(tmp_path, monkeypatch):
+@pytest.mark.parametrize("from_scratch", ["false", "true"])
+def test_a_signal_in_mid_epoch_saves_and_the_next_run_ends_the_same(tmp_path, monkeypatch, capsys, from_scratch):
     for name in ("whole", "stopped"):
         (tmp_path / name).mkdir()
     changes = {"batch_size": 3, "augmentation": "true"}
     run_training(_workspace(tmp_path / "whole", **changes))
-    cfg = _workspace(tmp_path / "stopped", **changes)
+    cfg = _workspace(tmp_path / "stopped", start_from_scratch=from_scratch, **changes)
     step, clips_seen = Trainer._step, []
 
     def step_and_signal(self, clips):
@@ -183,6 +184,7 @@ def test_a_signal_in_mid_epoch_saves_and_the_next_run_ends_the_same(tmp_path, mo
     with pytest.raises(Stopped, match="epoch 3, batch 2"):
         run_training(cfg)
     run_training(cfg)
+    assert "going on after 2 epochs" in capsys.readouterr().out
     assert _curves(tmp_path / "whole") == _curves(tmp_path / "stopped")
     assert torch.equal(_weights(tmp_path / "whole"), _weights(tmp_path / "stopped"))
 
@@ -206,6 +208,15 @@ def test_a_finished_run_is_a_no_op(tmp_path, capsys):
     run_training(cfg)
     assert "nothing to do" in capsys.readouterr().out
     assert (tmp_path / "run" / "models" / "ANIMAL-SPOT.pk").stat().st_mtime_ns == before
+
+
+def test_a_finished_run_is_done_again_from_scratch_where_asked(tmp_path, capsys):
+    run_training(_workspace(tmp_path))
+    capsys.readouterr()
+    run_training(_workspace(tmp_path, start_from_scratch="true"))
+    said = capsys.readouterr().out
+    assert "going on after" not in said
+    assert "nothing to do" not in said
 
 
 def test_other_settings_train_anew(tmp_path, capsys):

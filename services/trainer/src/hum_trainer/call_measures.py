@@ -41,7 +41,9 @@ class CallMeasures:
     gaps_s
         From each call to the next in its recording, where they do not touch; shape (m,).
     sample_rates
-        Of every recording that holds calls, Hz.
+        Of every recording that holds calls, Hz, in ascending order.
+    n_calls
+        In each of them.
     low_hz, high_hz
         The band in which calls are heard; None when they are heard nowhere.
     resolution_hz
@@ -51,6 +53,7 @@ class CallMeasures:
     durations_s: NDArray[np.float64]
     gaps_s: NDArray[np.float64]
     sample_rates: tuple[int, ...]
+    n_calls: tuple[int, ...]
     low_hz: float | None
     high_hz: float | None
     resolution_hz: float
@@ -72,8 +75,10 @@ def measure_calls(recordings: Sequence[LabelledRecording]) -> CallMeasures:
         When a recording cannot be read.
     """
     with_calls = [recording for recording in recordings if len(recording.calls)]
+    by_rate = sorted(with_calls, key=lambda recording: recording.sample_rate)
     durations, between = durations_and_gaps([recording.calls for recording in with_calls])
-    rates = tuple(sorted(recording.sample_rate for recording in with_calls))
+    rates = tuple(recording.sample_rate for recording in by_rate)
+    n_calls = tuple(len(recording.calls) for recording in by_rate)
     n_fft_s = usual_duration_s(durations) / 4
     edges = band_edges_hz(2 / n_fft_s, rates[-1] / 2)
     levels = []
@@ -86,7 +91,7 @@ def measure_calls(recordings: Sequence[LabelledRecording]) -> CallMeasures:
     heard = heard_bands(np.array(levels))
     bands = np.flatnonzero(heard)
     low_hz, high_hz = (float(edges[bands[0]]), float(edges[bands[-1] + 1])) if len(bands) else (None, None)
-    return CallMeasures(durations, between, rates, low_hz, high_hz, 2 / n_fft_s)
+    return CallMeasures(durations, between, rates, n_calls, low_hz, high_hz, 2 / n_fft_s)
 
 
 def durations_and_gaps(calls: Sequence[Intervals]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

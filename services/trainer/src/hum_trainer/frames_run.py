@@ -18,6 +18,7 @@ from hum_shared import provenance
 from hum_shared.card import ModelCard, write_card
 from hum_shared.command import say
 from hum_shared.config.training import TrainingCfg
+from hum_shared.errors import InputError
 from hum_shared.files import sha256_file
 from hum_shared.model.dense import DenseNetwork
 from hum_shared.model.device import autocast, describe
@@ -68,7 +69,8 @@ def run_frames(
     n_chunks = cfg.examples_per_epoch or max(FEWEST_CHUNKS, n_calls // CALLS_PER_CHUNK)
     total = cfg.max_train_epochs * n_chunks * len(task.folds)
     with track("train", cfg_path.parent.name, "chunks", total, progress_file) as progress:
-        has_model = _all_finished(task) and is_complete(folders, task.settings_sha256, cfg)
+        has_ended = _all_finished(task) and is_complete(folders, task.settings_sha256, cfg)
+        has_model = has_ended and not cfg.start_from_scratch
         if has_model and has_out_of_tape(folders.out_of_tape, folders.model, task.recordings):
             progress.message = "nothing to do: the model is up to date"
             say(f"{progress.message}: {folders.model}")
@@ -80,7 +82,10 @@ def run_frames(
             f"{len(task.folds)} networks, each judged on {unseen} that it has not seen; "
             f"{describe(setup.device, setup.precision)}"
         )
-        trainers = [_train(setup, number, n_chunks, stop, progress, log) for number in range(len(task.folds))]
+        trainers = [
+            _train(setup, number, n_chunks, stop, progress, log, has_ended=has_ended)
+            for number in range(len(task.folds))
+        ]
         progress.total = progress.done  # a last batch may be short, and training may stop early
         members = [trainer.use_best() for trainer in trainers]
         outcome = outcome_of(setup, [(network, fold.val) for network, fold in zip(members, task.folds, strict=True)])
@@ -105,20 +110,38 @@ def _checkpoint(folders: RunFolders, fold: int) -> Path:
 def _all_finished(task: CorpusTask) -> bool:
     """Whether every network's checkpoint is there, belongs to these settings, and is a finished one."""
     paths = [_checkpoint(task.folders, number) for number in range(len(task.folds))]
-    if task.cfg.start_from_scratch or not all(path.exists() for path in paths):
+    if not all(path.exists() for path in paths):
         return False
-    states = map(load_checkpoint, paths)
+    try:
+        states = [load_checkpoint(path) for path in paths]
+    except InputError:
+        if task.cfg.start_from_scratch:
+            return False
+        raise
     return all(state["finished"] and state["settings_sha256"] == task.settings_sha256 for state in states)
 
 
 def _train(
-    setup: FrameTask, number: int, n_chunks: int, stop: StopRequest, progress: Progress, log: TrainingLog
+    setup: FrameTask,
+    number: int,
+    n_chunks: int,
+    stop: StopRequest,
+    progress: Progress,
+    log: TrainingLog,
+    *,
+    has_ended: bool,
 ) -> EventTrainer:
-    """Train the network of one fold, from its checkpoint where there is one."""
+    """Train the network of one fold, from its checkpoint where there is one.
+
+    Parameters
+    ----------
+    has_ended
+        Whether the checkpoints are those of a run that came to its end, with a model.
+    """
     task, cfg = setup.task, setup.task.cfg
     fold = task.folds[number]
     trainer = _trainer(setup, fold, number, n_chunks)
-    state = usable_checkpoint(trainer.checkpoint, cfg, task.settings_sha256)
+    state = usable_checkpoint(trainer.checkpoint, cfg, task.settings_sha256, lambda _: has_ended)
     if state:
         trainer.restore(state)
         progress.skip(trainer.epoch * n_chunks)

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -99,10 +100,14 @@ def run_training(
     data_sha256 = clips_digest(clips)
     settings_sha256 = _settings_digest(cfg, data_sha256, noise_clips)
     model_path = folders.model
-    state = usable_checkpoint(folders.checkpoint, cfg, settings_sha256)
+
+    def has_ended(state: dict[str, Any]) -> bool:
+        return bool(state["finished"]) and is_complete(folders, settings_sha256, cfg)
+
+    state = usable_checkpoint(folders.checkpoint, cfg, settings_sha256, has_ended)
     n_rows = len(clips["train"])
     with track("train", cfg_path.parent.name, "clips", cfg.max_train_epochs * n_rows, progress_file) as progress:
-        if state and state["finished"] and is_complete(folders, settings_sha256, cfg):
+        if state and has_ended(state):
             progress.message = "nothing to do: the model is up to date"
             say(f"{progress.message}: {model_path}")
             return

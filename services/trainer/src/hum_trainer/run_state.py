@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,15 +88,30 @@ def device_and_precision(cfg: TrainingCfg) -> tuple[torch.device, str]:
     return device, precision
 
 
-def usable_checkpoint(path: Path, cfg: TrainingCfg, settings_sha256: str) -> dict[str, Any] | None:
-    """Return the state to go on from; None when there is none, or it belongs to other settings or data."""
-    if cfg.start_from_scratch or not path.exists():
+def usable_checkpoint(
+    path: Path, cfg: TrainingCfg, settings_sha256: str, has_ended: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any] | None:
+    """Return the state to go on from; None when there is none, or it belongs to other settings or data.
+
+    Parameters
+    ----------
+    has_ended
+        Whether the run that a state is of came to its end, with a model. With `start_from_scratch` such a state is
+        passed over; one that was stopped on the way is not, or a job that is requeued would begin again for ever.
+    """
+    if not path.exists():
         return None
-    state = load_checkpoint(path)
+    try:
+        state = load_checkpoint(path)
+    except InputError:
+        if cfg.start_from_scratch:
+            return None
+        raise
     if state.get("settings_sha256") != settings_sha256:
-        warn(f"{path}: was made with other settings or data; training starts anew")
+        if not cfg.start_from_scratch:
+            warn(f"{path}: was made with other settings or data; training starts anew")
         return None
-    return state
+    return None if cfg.start_from_scratch and has_ended(state) else state
 
 
 def is_complete(folders: RunFolders, settings_sha256: str, cfg: TrainingCfg) -> bool:

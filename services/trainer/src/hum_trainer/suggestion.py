@@ -32,6 +32,7 @@ _BINS_TO_LOWEST = 3  # bins between 0 Hz and the lowest frequency: harmonics lie
 _MARGIN_BELOW, _MARGIN_ABOVE = 2**0.5, 2**0.25  # room costs bins: an octave holds few of them below, many above
 _RATE_DIVISORS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 _SHORT, _CLOSE = 0.02, 0.05  # shares of calls and gaps that are taken for the shortest
+_ODD_CALLS = 0.2  # share of the calls that may have been recorded at lower rates than the model's band needs
 _NYQUIST_ROOM = 2.2  # sample rate over fmax: the resampler's filter needs a little room
 
 Number = int | float
@@ -116,8 +117,9 @@ def propose(measures: CallMeasures, given: Mapping[str, Number] | None = None) -
     chosen = _Choice(given or {})
     durations = measures.durations_s
     median_s = float(np.median(durations))
-    # Nearly all recordings hold this rate; a few odd ones must not cost the others their upper band.
-    lowest_rate = int(np.quantile(measures.sample_rates, 0.1, method="lower"))
+    # Nearly all calls were recorded at this rate; a few odd recordings must not cost the others their upper band.
+    of_calls = np.repeat(measures.sample_rates, measures.n_calls)
+    lowest_rate = int(np.quantile(of_calls, _ODD_CALLS, method="lower"))
 
     if measures.low_hz is None or measures.high_hz is None:
         why = "calls rise above their surroundings nowhere: the whole band"

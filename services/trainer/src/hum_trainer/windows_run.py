@@ -73,12 +73,16 @@ def run_windows(
     cfg, folders = task.cfg, task.folders
     refuse_shared_tracks([recording.path for recording in _unseen_recordings(task)])
     announce(task)
-    state = usable_checkpoint(folders.checkpoint, cfg, task.settings_sha256)
+
+    def has_ended(state: dict[str, Any]) -> bool:
+        return bool(state["finished"]) and is_complete(folders, task.settings_sha256, cfg)
+
+    state = usable_checkpoint(folders.checkpoint, cfg, task.settings_sha256, has_ended)
     sampler = _sampler(task)
     n_examples = cfg.examples_per_epoch or max(FEWEST_EXAMPLES, EXAMPLES_PER_CALL * sampler.n_calls)
     total = cfg.max_train_epochs * n_examples
     with track("train", cfg_path.parent.name, "windows", total, progress_file) as progress:
-        has_model = bool(state and state["finished"]) and is_complete(folders, task.settings_sha256, cfg)
+        has_model = state is not None and has_ended(state)
         if has_model and has_out_of_tape(folders.out_of_tape, folders.model, _unseen_recordings(task), _how(task)):
             progress.message = "nothing to do: the model is up to date"
             say(f"{progress.message}: {folders.model}")

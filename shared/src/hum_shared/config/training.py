@@ -53,7 +53,7 @@ class ClipsCfg(CfgModel):
         None, description="where summaries and curves go; unset: summaries beside model_dir"
     )
     noise_dir: str | None = Field(None, description="folder of noise clips to mix in when augmenting")
-    start_from_scratch: bool = Field(False, description="ignore a checkpoint and train anew")
+    start_from_scratch: bool = Field(False, description="train anew where a model is there; a stopped run goes on")
     max_train_epochs: int = Field(40, ge=1, description="epochs at most")
     jit_save: bool = Field(False, description="write TorchScript instead of the dict of tensors")
     epochs_per_eval: int = Field(2, ge=1, description="epochs between two validations")
