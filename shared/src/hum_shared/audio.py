@@ -15,6 +15,7 @@ import soxr
 from numpy.typing import NDArray
 
 from hum_shared.errors import AudioError
+from hum_shared.mpeg import WithLength, misstated_length
 
 Samples = NDArray[np.float32]
 
@@ -210,8 +211,17 @@ def write_wav(path: Path, samples: NDArray[Any], sample_rate: int, subtype: str)
 class _Sound(soundfile.SoundFile):  # type: ignore[misc]
     """A sound file that is read onward: soundfile seeks after every read, which garbles MP3 from there on."""
 
+    def __init__(self, file: Path | WithLength) -> None:
+        self._behind = file if isinstance(file, WithLength) else None
+        super().__init__(file)
+
     def seekable(self) -> bool:
         return False
+
+    def close(self) -> None:
+        super().close()
+        if self._behind is not None:
+            self._behind.close()
 
 
 def _open(path: Path) -> _Sound:
@@ -238,6 +248,9 @@ def _open(path: Path) -> _Sound:
         raise AudioError(f"{path}: not readable as audio ({said})") from None
     except TypeError:  # how soundfile says that a name ends in .raw
         raise AudioError(f"{path}: not readable as audio (raw samples without a header). Convert it to WAV.") from None
+    if sound.subtype == "MPEG_LAYER_III" and (length := misstated_length(path)) is not None:
+        sound.close()
+        sound = _Sound(WithLength(path, length))
     if sound.frames <= 0:
         sound.close()
         raise AudioError(f"{path}: holds no samples (zero length)")
