@@ -80,6 +80,17 @@ def test_any_part_of_a_lossy_recording_equals_that_of_the_whole(tmp_path: Path, 
         np.testing.assert_allclose(audio.read_mono(path, start, start + 9000), whole[start : start + 9000], atol=1e-4)
 
 
+@pytest.mark.parametrize(("rate", "level"), [(44_100, 0.3), (48_000, 0.0), (8_000, 0.001)])
+def test_the_last_page_of_ogg_is_where_it_is(tmp_path: Path, rate: int, level: float) -> None:
+    path = tmp_path / "a.ogg"
+    rng = np.random.default_rng(0)
+    noise = np.concatenate((0.2 * rng.standard_normal(9 * rate), level * rng.standard_normal(rate)))
+    soundfile.write(path, noise, rate)
+    whole = audio.read_mono(path)
+    for behind in (200, 2000, 5000, 20_000):
+        np.testing.assert_allclose(audio.read_mono(path, whole.size - behind), whole[-behind:], atol=1e-4)
+
+
 def test_a_range_beyond_the_file_is_clamped(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", _noise(100), RATE)
     assert audio.read_frames(tmp_path / "a.wav", -10, 20).shape == (20, 1)
@@ -223,6 +234,20 @@ def test_a_flac_stream_that_does_not_say_its_length_is_refused(tmp_path: Path) -
 def test_a_chunk_after_the_samples_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(_wav(np.ones(99, np.int16)) + _chunk(b"LIST", b"INFO"))
     assert audio.probe(tmp_path / "a.wav").frames == 99
+
+
+@pytest.mark.parametrize("size", [0, 20_000])  # never written; of a file beyond 4 GiB, what is left of it in 32 bits
+def test_a_wav_that_holds_more_than_its_header_says_is_refused(tmp_path: Path, size: int) -> None:
+    samples = np.random.default_rng(0).integers(-999, 999, 100_000).astype(np.int16)
+    (tmp_path / "a.wav").write_bytes(_wav(samples, data_size=size))
+    with pytest.raises(AudioError, match=rf"says {size} bytes of audio, but {200_000 - size} more follow"):
+        audio.probe(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("behind", [bytes(100_000), _chunk(b"guan", b"x" * 100_000), b"few bytes of something"])
+def test_padding_and_chunks_may_follow_the_samples(tmp_path: Path, behind: bytes) -> None:
+    (tmp_path / "a.wav").write_bytes(_wav(np.ones(100, np.int16)) + behind)
+    assert audio.probe(tmp_path / "a.wav").frames == 100
 
 
 def test_a_full_disk_is_told_from_a_broken_recording(tmp_path: Path) -> None:

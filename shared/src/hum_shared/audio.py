@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from hum_shared.audio_sizes import lacks_ogg_end, refuse_wrong_size
 from hum_shared.errors import AudioError
 from hum_shared.mpeg import WithLength, misstated_length
 
@@ -21,8 +21,9 @@ Samples = NDArray[np.float32]
 
 # MP3 frames borrow bits from up to a dozen frames before them: without a run-up the first ones decode to garbage.
 _MP3_RUN_UP = 1 << 14
-_OGG_PAGE_BYTES = 27 + 255 + 255 * 255  # at most: header, segment table, segments
-_UNKNOWN_SIZES = (0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFFF)  # what programs write that stream to a pipe
+# The last page of Ogg Vorbis may end before its samples do; what is sought in it is found that much too late. It holds
+# up to 255 packets, mostly of 1024 new samples.
+_OGG_RUN_UP = 1 << 18
 _MOST_FRAMES = 1 << 48  # libsndfile gives 2^63 − 1 for a FLAC stream of unknown length
 
 
@@ -66,17 +67,31 @@ def probe(path: Path) -> AudioInfo:
 
 
 def read_frames(path: Path, start: int = 0, stop: int | None = None) -> Samples:
-    """Read samples `start` to `stop` of all channels.
-
-    Parameters
-    ----------
-    start, stop
-        Sample positions at the file's own rate, clamped to the file; `stop` None means the end.
+    """Read samples `start` to `stop` of all channels; see :func:`read_exactly`.
 
     Returns
     -------
     ndarray of float32, shape (frames, channels)
         Full scale is ±1. Empty when the range lies outside the file.
+    """
+    samples: Samples = read_exactly(path, start, stop, "float32")
+    return samples
+
+
+def read_exactly(path: Path, start: int, stop: int | None, dtype: str) -> NDArray[Any]:
+    """Read samples `start` to `stop` of all channels in a type that holds them as they are.
+
+    Parameters
+    ----------
+    start, stop
+        Sample positions at the file's own rate, clamped to the file; `stop` None means the end.
+    dtype
+        ``float32``, ``float64``, ``int16`` or ``int32``; integers hold samples of fewer bits in their upper ones.
+
+    Returns
+    -------
+    ndarray of `dtype`, shape (frames, channels)
+        Empty when the range lies outside the file.
 
     Raises
     ------
@@ -86,9 +101,13 @@ def read_frames(path: Path, start: int = 0, stop: int | None = None) -> Samples:
     with _open(path) as sound:
         start = min(max(start, 0), sound.frames)
         stop = sound.frames if stop is None else min(max(stop, start), sound.frames)
-        first = max(0, start - _MP3_RUN_UP) if sound.subtype.startswith("MPEG") else start
+        first = start
+        if sound.subtype.startswith("MPEG"):
+            first = max(0, start - _MP3_RUN_UP)
+        elif sound.format == "OGG":
+            first = min(start, max(0, sound.frames - _OGG_RUN_UP))
         sound.seek(first)
-        return _read(sound, stop - first, path)[start - first :]
+        return _read(sound, stop - first, path, dtype)[start - first :]
 
 
 def read_mono(path: Path, start: int = 0, stop: int | None = None) -> Samples:
@@ -232,11 +251,10 @@ def _open(path: Path) -> _Sound:
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: empty file (0 bytes)")
     try:
-        missing, lacks_end = _missing_bytes(path), _lacks_ogg_end(path)
+        refuse_wrong_size(path)
+        lacks_end = lacks_ogg_end(path)
     except OSError as error:
         raise AudioError(f"{path}: cannot be read ({error.strerror}). Check its permissions and its disk.") from None
-    if missing > 0:
-        raise AudioError(f"{path}: truncated: {missing} bytes of audio are missing. Copy the file again.")
     if lacks_end:
         raise AudioError(f"{path}: truncated: its end is missing. Copy the file again.")
     try:
@@ -260,56 +278,11 @@ def _open(path: Path) -> _Sound:
     return sound
 
 
-def _read(sound: _Sound, count: int, path: Path) -> Samples:
+def _read(sound: _Sound, count: int, path: Path, dtype: str = "float32") -> NDArray[Any]:
     try:
-        samples: Samples = sound.read(count, dtype="float32", always_2d=True)
+        samples: NDArray[Any] = sound.read(count, dtype=dtype, always_2d=True)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path}: cannot be decoded ({error.error_string.strip().rstrip('.')})") from None
     if len(samples) < count:
         raise AudioError(f"{path}: truncated: {count - len(samples)} samples are missing. Copy the file again.")
     return samples
-
-
-def _missing_bytes(path: Path) -> int:
-    """Return how many bytes of sample data a WAV or AIFF header promises beyond the file's end.
-
-    libsndfile silently shortens such files; compressed formats are caught while decoding.
-    """
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:] == b"WAVE":
-            return _missing_in_chunks(file, b"data", "<I", path.stat().st_size)
-        if head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
-            return _missing_in_chunks(file, b"SSND", ">I", path.stat().st_size)
-    return 0
-
-
-def _missing_in_chunks(file: BinaryIO, wanted: bytes, size_format: str, file_bytes: int) -> int:
-    long_size = None
-    while len(header := file.read(8)) == 8:
-        size = struct.unpack(size_format, header[4:])[0]
-        start = file.tell()
-        if header[:4] == wanted:
-            if size in _UNKNOWN_SIZES:
-                size = long_size
-            return 0 if size is None else int(start + size - file_bytes)
-        if header[:4] == b"ds64" and len(sizes := file.read(16)) == 16:  # WAV beyond 4 GiB
-            long_size = struct.unpack("<8xQ", sizes)[0]
-        file.seek(start + size + size % 2)
-    return 0
-
-
-def _lacks_ogg_end(path: Path) -> bool:
-    """Whether a file is Ogg and its last page is cut or not marked as the stream's end (RFC 3533).
-
-    libsndfile reads such a file as a shorter one.
-    """
-    with path.open("rb") as file:
-        if file.read(4) != b"OggS":
-            return False
-        file.seek(max(0, path.stat().st_size - _OGG_PAGE_BYTES))
-        tail = file.read()
-    page = tail[tail.rfind(b"OggS") :]
-    if len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]]):
-        return True
-    return not page[5] & 0x04

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import soundfile
-from numpy.typing import NDArray
 
 from hum_evaluator.cutout_record import CutoutRecord
 from hum_shared import names
-from hum_shared.audio import probe, read_frames, write_wav
+from hum_shared.audio import probe, read_exactly, write_wav
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.prediction import PredictionCfg
 from hum_shared.config.workspace import workspace_of
@@ -171,26 +167,16 @@ def cutout_name(stem: str, entry: PredictionEntry) -> str:
 def _cut_recording(source: Path, wanted: Mapping[Path, PredictionEntry]) -> None:
     """Write the selections of a recording, but for those that hold none of its samples."""
     info = probe(source)
-    dtype, subtype = _LOSSLESS.get(info.subtype, (None, "PCM_16"))
+    dtype, subtype = _LOSSLESS.get(info.subtype, ("float32", "PCM_16"))
     for path, entry in wanted.items():
         start = round(entry.start_s * info.sample_rate)
         stop = min(round(entry.end_s * info.sample_rate), info.frames)
         if start >= stop:  # no sound, no file
             continue
         # Samples of a lossless format are copied as they are; others are decoded.
-        samples = read_frames(source, start, stop) if dtype is None else _read_as(dtype, source, start, stop)
+        samples = read_exactly(source, start, stop, dtype)
         with atomic_path(path) as temporary:
             write_wav(temporary, samples, info.sample_rate, subtype)
-
-
-def _read_as(dtype: str, source: Path, start: int, stop: int) -> NDArray[Any]:
-    try:
-        samples: NDArray[Any] = soundfile.read(source, start=start, stop=stop, dtype=dtype, always_2d=True)[0]
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{source}: cannot be decoded ({error.error_string.strip().rstrip('.')})") from None
-    if len(samples) < stop - start:
-        raise AudioError(f"{source}: truncated: {stop - start - len(samples)} samples are missing. Copy it again.")
-    return samples
 
 
 def _stem_of(entry: PredictionEntry) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import soundfile
 from scipy.io import wavfile
 
-from hum_shared.audio import probe, write_wav
+from hum_shared.audio import probe, read_exactly, write_wav
 from hum_shared.errors import AudioError
 
 _FLOATS = {"FLOAT": "float32", "DOUBLE": "float64"}
@@ -44,15 +43,7 @@ def cut(source: Path, target: Path, start_s: float = 0.0, dur_s: float | None = 
     if missing > 0:
         first = max(0, first - missing)
         count = min(count, info.frames)
-    kind = _FLOATS.get(info.subtype, "int32")
-    try:
-        with soundfile.SoundFile(source) as sound:
-            sound.seek(first)
-            samples = sound.read(count, dtype=kind, always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{source}: cannot be decoded ({error.error_string.strip().rstrip('.')})") from None
-    if len(samples) < count:
-        raise AudioError(f"{source}: truncated: {count - len(samples)} samples are missing. Copy the file again.")
+    samples = read_exactly(source, first, first + count, _FLOATS.get(info.subtype, "int32"))
     if info.subtype in _FLOATS:
         # libsndfile stamps the time into float WAVs (PEAK chunk): no two runs would write the same bytes.
         wavfile.write(target, info.sample_rate, samples)
