@@ -1,12 +1,14 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from hum_shared.config.training import FROM_DATA
+from hum_shared.selections import Selection, write_selections
 from hum_trainer.cli import main
 from hum_trainer.cli_values import spread_values
 from support.corpora import make_corpus
@@ -235,6 +237,18 @@ def test_suggest_cfg_prints_a_table_and_lines_that_a_cfg_takes(hum_trainer, corp
     assert {line.partition("=")[0] for line in decoding.splitlines()} == {"min_duration_s", "min_gap_s"}
     assert re.search(r"^sr +\d+ +Hz +\S", table, re.M)
     assert not (corpus / "corpus_index.json").exists()
+
+
+@pytest.mark.parametrize("command", ["count", "suggest-cfg"])
+def test_an_index_that_lies_elsewhere_can_be_named(hum_trainer, corpus, tmp_path, command):
+    shutil.rmtree(corpus / "segmented")
+    table = corpus / "labelled_recordings" / "387_20201207_cut.wav_0_10.txt"
+    write_selections(table, [Selection(1, 2), Selection(5, 6)])
+        corpus / "labelled_recordings" / "387_20201207_cut.wav_0_10.txt", [Selection(1, 2), Selection(5, 6)]
+    )
+    assert hum_trainer("index-corpus", corpus, "--from-selections", "--out", tmp_path / "index")[0] == 0
+    assert hum_trainer(command, corpus)[0] == 2
+    assert hum_trainer(command, corpus, "--index-in", tmp_path / "index")[0] == 0
 
 
 def test_mine_without_a_model_says_what_to_do(hum_trainer, corpus, tmp_path):

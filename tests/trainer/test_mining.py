@@ -94,6 +94,13 @@ def test_negatives_of_all_rounds_are_cut_to_the_training_stretches():
     assert back.negatives == [FedBack(recording=NAME, start_s=2, end_s=3)]
 
 
+def test_noise_on_a_labelled_call_is_said_to_teach_nothing(tmp_path):
+    write_selections(tmp_path / f"{NAME[:-4]}.txt", [Selection(10.1, 11.2, sound_type="noise")])
+    found, _, (remark,) = from_selections(tmp_path, [RECORDING])
+    assert found.negatives == []
+    assert f"1 rows of noise lie on labelled calls and teach nothing, the first in {NAME} at 10.1 s" in remark
+
+
 def test_in_corrected_tables_noise_becomes_negatives_and_new_calls_become_calls(tmp_path):
     rows = [
         Selection(2, 3, sound_type="noise"),

@@ -26,6 +26,7 @@ app = typer.Typer(
 
 GroupBy = Literal["raw", "clip"]
 CorpusRoot = Annotated[Path, typer.Argument(help="folder that holds labelled_recordings/ and segmented/")]
+IndexIn = Annotated[Path | None, typer.Option(help="folder of corpus_index.json; default: the corpus")]
 
 
 @app.command()
@@ -115,7 +116,7 @@ def prepare(
 
 
 @app.command()
-def count(corpus_root: CorpusRoot) -> None:
+def count(corpus_root: CorpusRoot, index_in: IndexIn = None) -> None:
     """Show hums per tape, clip and quality, and the datasets in the corpus.
 
     Example: hum-trainer count data/training_corpus_v1
@@ -124,7 +125,7 @@ def count(corpus_root: CorpusRoot) -> None:
 
     from hum_trainer.counting import corpus_counts, dataset_counts
 
-    index = read_or_make_index(corpus_root, corpus_root, write=False)
+    index = read_or_make_index(corpus_root, index_in or corpus_root, write=False)
     datasets = dataset_counts(corpus_root)
     # Names are never cut in a pipe or a file, where nobody can widen the window.
     console = Console(width=None if sys.stdout.isatty() else 10_000)
@@ -201,7 +202,7 @@ def mine(
 
 
 @app.command()
-def suggest_cfg(corpus_root: CorpusRoot) -> None:
+def suggest_cfg(corpus_root: CorpusRoot, index_in: IndexIn = None) -> None:
     """Propose settings that fit a corpus's calls, each with its reason, as a table and as cfg lines.
 
     Training takes them by itself where a cfg of recipe windows or frames does not give them.
@@ -213,7 +214,7 @@ def suggest_cfg(corpus_root: CorpusRoot) -> None:
     from hum_trainer.labelled_recordings import labelled_recordings
     from hum_trainer.suggestion import cfg_lines, suggest, suggestion_table
 
-    index = read_or_make_index(corpus_root, corpus_root, write=False)
+    index = read_or_make_index(corpus_root, index_in or corpus_root, write=False)
     suggestion = suggest(labelled_recordings(index, corpus_root, str(corpus_root)))
     console = Console(width=None if sys.stdout.isatty() else 10_000)
     console.print(suggestion_table(suggestion))

@@ -189,16 +189,25 @@ def from_selections(folder: Path, recordings: Sequence[LabelledRecording]) -> tu
         )
     negatives: list[FedBack] = []
     added: list[FedBack] = []
+    denied: list[str] = []
     for name, unsorted in corrected.rows_of.items():
         known = by_name[name].calls
         rows = sorted(unsorted, key=lambda row: row.start_s)
         right, wrong = ([row for row in rows if row.is_wrong is side] for side in (False, True))
         new = [row for row, iou in zip(right, best_iou(times_of(right), known), strict=True) if iou == 0]
         alarms = false_alarms(times_of(wrong), np.concatenate((known, times_of(new))))
+        on_calls = best_iou(times_of(wrong), known) >= MAX_IOU
+        denied += [f"{name} at {row.start_s:g} s" for row, hit in zip(wrong, on_calls, strict=True) if hit]
         added += [_fed_back(name, row) for row in new]
         negatives += [_fed_back(name, row) for row, is_alarm in zip(wrong, alarms, strict=True) if is_alarm]
     found = MiningRound(tables=corrected.tables, negatives=negatives, calls=added)
-    return found, corrected.others, corrected.remarks
+    remarks = list(corrected.remarks)
+    if denied:
+        remarks.append(
+            f"{len(denied)} rows of noise lie on labelled calls and teach nothing, the first in {denied[0]}: where the "
+            "label is wrong, remove it and index the corpus again"
+        )
+    return found, corrected.others, remarks
 
 
 def with_added_calls(recordings: Sequence[LabelledRecording], rounds: Sequence[MiningRound]) -> list[LabelledRecording]:
