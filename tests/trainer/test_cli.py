@@ -244,8 +244,6 @@ def test_an_index_that_lies_elsewhere_can_be_named(hum_trainer, corpus, tmp_path
     shutil.rmtree(corpus / "segmented")
     table = corpus / "labelled_recordings" / "387_20201207_cut.wav_0_10.txt"
     write_selections(table, [Selection(1, 2), Selection(5, 6)])
-        corpus / "labelled_recordings" / "387_20201207_cut.wav_0_10.txt", [Selection(1, 2), Selection(5, 6)]
-    )
     assert hum_trainer("index-corpus", corpus, "--from-selections", "--out", tmp_path / "index")[0] == 0
     assert hum_trainer(command, corpus)[0] == 2
     assert hum_trainer(command, corpus, "--index-in", tmp_path / "index")[0] == 0

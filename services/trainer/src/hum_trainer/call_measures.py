@@ -28,6 +28,7 @@ _FARTHEST_OCTAVES = 2
 _SURROUNDINGS = 3.0  # call lengths on either side that count as surroundings
 _GUARD = 0.1  # share of a call's length next to it that does not: edges are not exact
 _TINY = 1e-20
+_SAMPLES_AT_A_TIME = 1 << 20  # of a call that may last minutes; its spectra take eight times the room
 
 
 @dataclass(frozen=True)
@@ -228,8 +229,9 @@ def _excess_db(
 def _mean_power(parts: Sequence[Samples], n_fft: int) -> NDArray[np.float64] | None:
     """Return the mean power spectrum of stretches of audio; None when none is as long as half a transform."""
     stft = ShortTimeFFT(hann(n_fft, sym=False), hop=max(1, n_fft // 2), fs=1.0)
-    frames = []
-    for samples in parts:
+    total, n_frames = np.zeros(n_fft // 2 + 1), 0
+    size = max(_SAMPLES_AT_A_TIME, n_fft)
+    for samples in (part[first : first + size] for part in parts for first in range(0, len(part), size)):
         if len(samples) < n_fft // 2:
             continue
         missing = max(0, n_fft - len(samples))
@@ -237,5 +239,6 @@ def _mean_power(parts: Sequence[Samples], n_fft: int) -> NDArray[np.float64] | N
         # Only transforms that lie wholly inside: beyond the edges something else is heard.
         first = stft.lower_border_end[1]
         stop = max(first + 1, stft.upper_border_begin(len(padded))[1])
-        frames.append(stft.spectrogram(padded, p0=first, p1=stop) * len(padded) / len(samples))
-    return np.concatenate(frames, axis=1).mean(axis=1) if frames else None
+        power = stft.spectrogram(padded, p0=first, p1=stop) * len(padded) / len(samples)
+        total, n_frames = total + power.sum(axis=1), n_frames + power.shape[1]
+    return total / n_frames if n_frames else None
