@@ -327,7 +327,7 @@ def test_hours_count_stretches_that_overlap_once_and_are_unknown_in_old_files(tm
     write_run(tmp_path, [], variant="old")
     found = compared(tmp_path)
     assert [row["hours"] for row in found.runs] == [pytest.approx(1350 / 3600), None]
-    assert found.warnings == [f"recordings of tape {TAPE} share 450 s: what is found there counts once for each"]
+    assert found.notes[0] == f"recordings of tape {TAPE} share 450 s: what is found there counts once for each"
 
 
 def test_differences_between_runs_are_written_with_a_verdict(tmp_path):

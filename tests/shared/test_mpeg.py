@@ -91,6 +91,40 @@ def test_a_file_that_says_its_length_is_believed(tmp_path: Path) -> None:
     assert probe(path).frames == round(SECONDS * 44100)
 
 
+def test_a_file_that_says_its_frames_alone_is_believed(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    first, frames = encoded(path)
+    samples = whole(path)
+    at = max(first.find(b"Xing"), first.find(b"Info"))
+    # Without the number of bytes, what follows moves up by four.
+    path.write_bytes(first[: at + 7] + b"\x01" + first[at + 8 : at + 12] + bytes(len(first) - at - 12) + frames)
+    assert misstated_length(path) is None
+    assert len(whole(path)) == pytest.approx(len(samples), abs=2 * 1152)
+
+
+def test_another_recording_of_another_rate_behind_it_is_not_counted(tmp_path: Path) -> None:
+    path, other = tmp_path / "a.mp3", tmp_path / "b.mp3"
+    first, frames = encoded(path)
+    samples = whole(path)
+    encoded(other, rate=22050)
+    path.write_bytes(first + frames + other.read_bytes())
+    assert len(whole(path)) == len(samples)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_where_files_cannot_be_mapped_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    path = tmp_path / "a.mp3"
+    _, frames = encoded(path)
+    path.write_bytes(frames)
+    if fails:
+        monkeypatch.setattr("hum_shared.mpeg.mmap.mmap", lambda *_args, **_more: (_ for _ in ()).throw(OSError()))
+    found = misstated_length(path)
+    assert found is not None
+    assert 0 <= found.frames * 1152 - probe(path).frames < 1152
+
+
 @pytest.mark.parametrize(
     "content", [b"\xff", b"\xff\xfb", b"\xff\xfb\x90\x00", b"ID3\x03", bytes(3000), b"\xff" * 3000]
 )

@@ -151,3 +151,9 @@ def test_a_folder_that_cannot_be_looked_into_is_named(tmp_path: Path, monkeypatc
     monkeypatch.setattr(os, "scandir", closed)
     with pytest.raises(InputError, match=r"site: cannot be looked into \(Permission denied\)"):
         find_recordings(tmp_path, recursive=True)
+
+
+def test_what_the_file_system_keeps_at_the_root_of_a_disk_is_not_looked_into(tmp_path: Path) -> None:
+    for folder in ("lost+found", "System Volume Information", "$RECYCLE.BIN", "site"):
+        put(tmp_path / folder / "a.wav")
+    assert find_recordings(tmp_path, recursive=True) == [tmp_path / "site" / "a.wav"]

@@ -16,6 +16,7 @@ from hum_shared.files import write_json
 from hum_shared.model.model_file import load_model
 from hum_shared.model.model_parts import DenseModel
 from hum_shared.scores import read_score_track
+from hum_shared.stopping import StopRequest
 from hum_trainer.indexing import index_corpus
 from hum_trainer.mine_run import run_mining
 from hum_trainer.paddock import Paddock, synthesise, tape_names
@@ -157,6 +158,22 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
     assert (tmp_path / "again" / name).read_bytes() == (trained / name).read_bytes()
     run_training(cfg)
     assert ("network 1 of 2, epoch 2" in capsys.readouterr().out) == (from_scratch == "true")
+
+
+def test_a_run_from_scratch_that_was_stopped_takes_no_network_of_the_run_before(
+    trained: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained / "run", tmp_path / "again" / "run")
+    cfg = write_cfg(tmp_path / "again", corpus, start_from_scratch="true")
+    stop = StopRequest()
+    stop.signal_name = "SIGUSR1"
+    with pytest.raises(Stopped):
+        run_training(cfg, stop=stop)
+    capsys.readouterr()
+    run_training(cfg)
+    said = capsys.readouterr().out
+    assert "network 1: going on after 0 epochs and 0 batches" in said
+    assert "network 2 of 2, epoch 2" in said
 
 
 def test_a_corpus_of_one_tape_is_split_in_time_and_says_so(corpus: Path, tmp_path: Path) -> None:

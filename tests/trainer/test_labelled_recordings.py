@@ -74,6 +74,22 @@ def test_calls_of_a_clip_that_shares_time_are_calls_there_too(tmp_path):
     assert len(found[hums[0].clip].calls) == 4
 
 
+def test_a_call_of_two_clips_is_one_in_a_third_and_a_sliver_of_one_is_none(tmp_path):
+    tape = "387_20201207_cut.wav"
+    (tmp_path / "labelled_recordings").mkdir()
+    (tmp_path / "segmented").mkdir()
+    for clip, hums in {"0_20": ["2_3", "9.6_10.004", "15_16"], "5_25": ["10.05_11.02"], "10_30": []}.items():
+        soundfile.write(tmp_path / "labelled_recordings" / f"{tape}_{clip}.wav", np.zeros(20 * 8000), 8000)
+        for hum in hums:
+            start_s, end_s = map(float, hum.split("_"))
+            hum_file = tmp_path / "segmented" / f"{tape}_{clip}.wav_{hum}Q1.wav"
+            soundfile.write(hum_file, np.zeros(round((end_s - start_s) * 8000)), 8000)
+    write_index(tmp_path / "corpus_index.json", index_corpus(tmp_path).index)
+    third = read_labelled_recordings(tmp_path / "corpus_index.json")[1]
+    assert third.name == f"{tape}_10_30.wav"
+    np.testing.assert_allclose(third.calls, [[5, 6]])  # 15 to 16 and 15.05 to 16.02 s of the tape
+
+
 def test_an_index_that_lies_elsewhere_is_read_with_the_corpus_folder(tmp_path):
     _indexed(tmp_path / "corpus")
     shutil.move(tmp_path / "corpus" / "corpus_index.json", tmp_path / "index.json")

@@ -51,6 +51,20 @@ def test_a_row_of_a_file_that_the_table_is_named_for_and_that_is_not_there_is_no
     assert placed(row, table, recording_of(table, RECORDINGS), RECORDINGS) == (recording and (recording, 1, 2))
 
 
+def test_a_recording_with_nothing_but_somebody_elses_table_is_not_labelled(tmp_path):
+    make_corpus(tmp_path / "whole", tapes=["a.wav", "b.wav"])
+    (tmp_path / "flat").mkdir()
+    for name in ("a.wav", "b.wav"):
+        shutil.move(tmp_path / "whole" / "raw_recordings" / name, tmp_path / "flat")
+    (tmp_path / "flat" / "a_2.Table.1.selections.txt").write_text(
+        "Selection\tBegin Time (s)\tEnd Time (s)\tBegin File\tFile Offset (s)\n1\t1\t2\ta_2.wav\t1\n"
+    )
+    write_selections(tmp_path / "flat" / "b.txt", [Selection(1, 2)])
+    indexed = index_corpus(tmp_path / "flat", from_selections=True)
+    assert indexed.unlabelled == ["a.wav"]
+    assert [problem.kind for problem in indexed.problems] == ["table"]
+
+
 def test_tables_in_linked_folders_are_found_and_hidden_ones_and_datasets_are_not(tmp_path):
     for name in ("elsewhere/a.txt", "corpus/b.tsv", "corpus/dataset_x/c.txt", "corpus/.trash/d.txt", "corpus/._e.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -266,9 +266,15 @@ def _open(path: Path) -> _Sound:
         raise AudioError(f"{path}: not readable as audio ({said})") from None
     except TypeError:  # how soundfile says that a name ends in .raw
         raise AudioError(f"{path}: not readable as audio (raw samples without a header). Convert it to WAV.") from None
-    if sound.subtype == "MPEG_LAYER_III" and (length := misstated_length(path)) is not None:
-        sound.close()
-        sound = _Sound(WithLength(path, length))
+    if sound.subtype == "MPEG_LAYER_III":
+        try:
+            length = misstated_length(path)
+        except OSError as error:
+            sound.close()
+            raise AudioError(f"{path}: cannot be read ({error.strerror}). Check its disk.") from None
+        if length is not None:
+            sound.close()
+            sound = _Sound(WithLength(path, length))
     if sound.frames <= 0:
         sound.close()
         raise AudioError(f"{path}: holds no samples (zero length)")

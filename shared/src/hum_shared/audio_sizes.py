@@ -9,7 +9,7 @@ from typing import BinaryIO
 from hum_shared.errors import AudioError
 
 _PADDING = 1 << 16  # bytes that may follow sample data without being a chunk
-_UNKNOWN_SIZES = (0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFFF)  # what programs write that stream to a pipe
+_UNKNOWN_SIZES = (0xFFFFFFFF, 0x80000000, 0x7FFFF000, 0x7FFFFFFF)  # what programs write that stream to a pipe
 _OGG_PAGE_BYTES = 27 + 255 + 255 * 255  # at most: header, segment table, segments
 
 
@@ -22,11 +22,9 @@ def refuse_wrong_size(path: Path) -> None:
     with path.open("rb") as file:
         head, file_bytes = file.read(12), path.stat().st_size
         if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:] == b"WAVE":
-            size_format = "<I"
-            data = _data_chunk(file, b"data", size_format)
+            data = _data_chunk(file, b"data", "<I")
         elif head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
-            size_format = ">I"
-            data = _data_chunk(file, b"SSND", size_format)
+            data = _data_chunk(file, b"SSND", ">I")
         else:
             return
         if data is None:
@@ -34,17 +32,19 @@ def refuse_wrong_size(path: Path) -> None:
         start, size = data
         if (missing := start + size - file_bytes) > 0:
             raise AudioError(f"{path}: truncated: {missing} bytes of audio are missing. Copy the file again.")
-        file.seek(start + size + size % 2)
+        file.seek(start + size)
         behind, more = file.read(_PADDING), file_bytes - start - size
-    if more > _PADDING and any(behind) and not _is_chunk(behind, more, size_format):
+    # Chunks begin on even bytes, but not all programs see to that.
+    if more > _PADDING and any(behind) and not (_is_name(behind[:4]) or _is_name(behind[1:5])):
         raise AudioError(
-            f"{path}: its header says {size} bytes of audio, but {more} more follow. Repair it: sox --ignore-length."
+            f"{path}: its header says {size} bytes of audio, but {more} more follow. If they are audio, repair it "
+            "(sox --ignore-length); if not, cut them off."
         )
 
 
-def _is_chunk(content: bytes, at_most: int, size_format: str) -> bool:
-    """Whether a chunk begins here."""
-    return all(0x20 <= one < 0x7F for one in content[:4]) and struct.unpack(size_format, content[4:8])[0] <= at_most
+def _is_name(content: bytes) -> bool:
+    """Whether these four bytes may be the name of a chunk."""
+    return all(0x20 <= one < 0x7F for one in content)
 
 
 def _data_chunk(file: BinaryIO, wanted: bytes, size_format: str) -> tuple[int, int] | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from hum_shared.index import RecordingInfo
 from hum_shared.intervals import Intervals, as_intervals, duration, merged
 
-_ROUNDING_S = 1e-3  # of times in names and tracks, for each recording
+_PADDING_S = 0.1  # by which clips may be too long: times in names are rounded, MP3 is padded
 
 
 def stretches(recording: RecordingInfo) -> Intervals:
@@ -24,11 +25,12 @@ def by_tape(recordings: Iterable[RecordingInfo]) -> dict[str, Intervals]:
 
 
 def shared_s(recordings: Iterable[RecordingInfo]) -> dict[str, float]:
-    """Return tape → seconds of it that more than one recording holds, above a millisecond, sorted."""
+    """Return tape → seconds of it that more than one recording holds, sorted; not what neighbours share by padding."""
     recordings = list(recordings)
     total_s: dict[str, float] = {}
+    count = Counter(recording.tape for recording in recordings)
     for recording in recordings:
         parts = recording.heard_s()
         total_s[recording.tape] = total_s.get(recording.tape, 0.0) + sum(end_s - start_s for start_s, end_s in parts)
     twice = {tape: total_s[tape] - duration(parts) for tape, parts in by_tape(recordings).items()}
-    return {tape: seconds for tape, seconds in twice.items() if seconds > _ROUNDING_S}
+    return {tape: seconds for tape, seconds in twice.items() if seconds > _PADDING_S * (count[tape] - 1)}

@@ -21,6 +21,7 @@ _KILOBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES = (44100, 48000, 32000)  # of MPEG-1; half of MPEG-2, a quarter of MPEG-2.5
 _NO_CRC = 0x01
 _FRAMES_SAID, _BYTES_SAID = 0x01, 0x02
+_Bytes = mmap.mmap | bytes
 _TAGS = 4096  # bytes of titles and the like that may follow the last frame
 
 
@@ -107,25 +108,33 @@ def misstated_length(path: Path) -> Mp3Length | None:
     return _misstated(path, stat.st_size, stat.st_mtime_ns)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1 << 14)
 def _misstated(path: Path, size: int, _modified_ns: int) -> Mp3Length | None:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        first = _next_frame(data, _behind_id3(data))
-        if first is None:
-            return None
-        said = _said(data, first)
-        if said is not None and first + said[1] + _TAGS >= size:
-            return None
-        start = first if said is None else first + _frame_bytes(data[first + 1], data[first + 2])
-        found = _counted(data, start)
-        return found if found is not None and (said is None or found.frames > said[0]) else None
+    with path.open("rb") as file:
+        try:
+            data: _Bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except OSError:  # not every file system maps files
+            data = file.read()
+    first = _next_frame(data, _behind_id3(data))
+    if first is None:
+        return None
+    said = _said(data, first)
+    if said is None:
+        return _counted(data, first)
+    frames, n_bytes = said
+    if frames is not None and (n_bytes is None or first + n_bytes + _TAGS >= size):
+        return None
+    found = _counted(data, first + _frame_bytes(data[first + 1], data[first + 2]))
+    return found if found is not None and (frames is None or found.frames > frames + 1) else None
 
 
-def _counted(data: mmap.mmap, start: int) -> Mp3Length | None:
+def _counted(data: _Bytes, start: int) -> Mp3Length | None:
     first = at = _next_frame(data, start)
     frames = 0
     while at is not None:
         size = _frame_bytes(data[at + 1], data[at + 2]) if at + 4 <= len(data) and data[at] == 0xFF else 0
+        if size and first is not None and not _is_alike(data, first, at):
+            break  # another recording, of another rate: decoders end here
         if size == 0:  # titles, or the front of another file
             at = _next_frame(data, at)
         elif at + size > len(data):
@@ -135,7 +144,7 @@ def _counted(data: mmap.mmap, start: int) -> Mp3Length | None:
     return None if first is None or frames == 0 else Mp3Length(first, data[first : first + 4], frames)
 
 
-def _next_frame(data: mmap.mmap, at: int) -> int | None:
+def _next_frame(data: _Bytes, at: int) -> int | None:
     """Return where the next frame begins: two headers in a row, or one that ends with the file."""
     while (at := data.find(b"\xff", at)) >= 0 and at + 4 <= len(data):
         size = _frame_bytes(data[at + 1], data[at + 2])
@@ -146,17 +155,21 @@ def _next_frame(data: mmap.mmap, at: int) -> int | None:
     return None
 
 
-def _follows(data: mmap.mmap, at: int, behind: int) -> bool:
+def _follows(data: _Bytes, at: int, behind: int) -> bool:
     """Whether a frame of the same kind begins at `behind`, or titles do."""
     if data[behind : behind + 3] in (b"TAG", b"ID3", b"APE"):
         return True
-    same = data[behind] == 0xFF and data[behind + 1] | _NO_CRC == data[at + 1] | _NO_CRC
-    return (
-        same and (data[behind + 2] ^ data[at + 2]) & 0x0C == 0 and _frame_bytes(data[behind + 1], data[behind + 2]) > 0
-    )
+    return data[behind] == 0xFF and _is_alike(data, at, behind) and _frame_bytes(data[behind + 1], data[behind + 2]) > 0
 
 
-def _behind_id3(data: mmap.mmap) -> int:
+def _is_alike(data: _Bytes, one: int, other: int) -> bool:
+    """Whether two frames are of one version, rate and number of channels."""
+    version = data[one + 1] | _NO_CRC == data[other + 1] | _NO_CRC
+    rate = (data[one + 2] ^ data[other + 2]) & 0x0C == 0
+    return version and rate and (data[one + 3] >> 6 == 3) == (data[other + 3] >> 6 == 3)
+
+
+def _behind_id3(data: _Bytes) -> int:
     """Return where the titles end that an MP3 may begin with (ID3v2)."""
     at = 0
     while data[at : at + 3] == b"ID3" and len(data) >= at + 10:
@@ -165,16 +178,16 @@ def _behind_id3(data: mmap.mmap) -> int:
     return at
 
 
-def _said(data: mmap.mmap, first: int) -> tuple[int, int] | None:
-    """Return how many frames and bytes a first frame says that there are; None where it says nothing."""
+def _said(data: _Bytes, first: int) -> tuple[int | None, int | None] | None:
+    """Return how many frames and bytes a first frame says that there are; None where it is one of sound."""
     at = first + 4 + _side_bytes(data[first : first + 4])
     if data[at : at + 4] not in (b"Xing", b"Info") or len(data) < at + 16:
         return None
-    (flags,) = struct.unpack(">I", data[at + 4 : at + 8])
-    if flags & (_FRAMES_SAID | _BYTES_SAID) != _FRAMES_SAID | _BYTES_SAID:
-        return None
-    frames, size = struct.unpack(">II", data[at + 8 : at + 16])
-    return frames, size
+    flags, one, other = struct.unpack(">III", data[at + 4 : at + 16])
+    frames = one if flags & _FRAMES_SAID else None
+    if not flags & _BYTES_SAID:
+        return frames, None
+    return frames, one if frames is None else other
 
 
 def _side_bytes(header: bytes) -> int:

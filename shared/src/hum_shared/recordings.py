@@ -12,6 +12,7 @@ from hum_shared import layout, names
 from hum_shared.errors import AudioError, InputError
 
 _WILDCARDS = frozenset("*?[")
+_OF_THE_DISK = frozenset({"lost+found", "System Volume Information", "$RECYCLE.BIN"})
 
 
 class RecordingFolder:
@@ -106,6 +107,8 @@ def find_recordings(source: Path, *, recursive: bool, remedy: str = "Check input
 def files_below(folder: Path) -> Iterator[Path]:
     """Yield the files of a folder and of its sub-folders that are not hidden; linked ones count, each once.
 
+    What file systems keep at the root of a disk counts as hidden.
+
     Raises
     ------
     InputError
@@ -117,7 +120,7 @@ def files_below(folder: Path) -> Iterator[Path]:
             below.clear()  # a link back up, or a second one to the same folder
             continue
         seen.add(real)
-        below[:] = sorted(name for name in below if not name.startswith("."))
+        below[:] = sorted(name for name in below if not name.startswith(".") and name not in _OF_THE_DISK)
         yield from (Path(parent, name) for name in files)
 
 

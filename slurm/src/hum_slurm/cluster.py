@@ -115,7 +115,7 @@ def show_status(root: Path, *, json_output: bool, say: Say) -> None:
 
 
 def retry_stage(root: Path, name: StageName, set_name: str | None, *, dry_run: bool, say: Say) -> None:
-    """Submit again the rows of a stage that have no complete output.
+    """Submit again the rows of a stage that have no complete output, or whose cfg was written since.
 
     Parameters
     ----------

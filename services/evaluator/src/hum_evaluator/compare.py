@@ -221,8 +221,8 @@ def _add_run(
             refusals.append(f"{said}. Score them, or use --allow-missing to count their calls as missed.")
     for tape, seconds in heard.shared_s(scored or ()).items():
         said = f"recordings of tape {tape} share {seconds:.3g} s: what is found there counts once for each"
-        if said not in found.warnings:
-            found.warnings.append(said)
+        if said not in found.notes:
+            found.notes.append(said)
     predicted = list(index.entries)
     known = truth.knows(predicted)
     strangers = [entry for entry, is_known in zip(predicted, known, strict=True) if not is_known]
@@ -272,7 +272,8 @@ def _certify(
     judged = index.meta.recordings
     if judged is not None and rules.unknown == "ignore":
         judged = [recording for recording in judged if truth.covers(recording)]
-    certificate = certify(truth.with_digests(judged), sources, [*missing, *replaced])
+    compared = truth.with_digests(judged) if judged or rules.unknown != "ignore" else []
+    certificate = certify(compared, sources, [*missing, *replaced])
     known = found.certificates.get((model, layer))
     found.certificates[model, layer] = certificate if known is None else known.with_more(certificate)
     for warning in (*(f"{model}: {line}" for line in certificate.lines), *replaced):

@@ -244,10 +244,12 @@ def _is_current(score_path: Path, meta: ScoreMeta) -> bool:
     if not score_path.exists():
         return False
     try:
-        return read_score_meta(score_path).inputs_sha256 == meta.inputs_sha256
+        known = read_score_meta(score_path)
     except TableError as error:
         warn(f"{error}; scoring again")
         return False
+    # Frames of the same bytes were counted otherwise once: of an MP3 that does not say how many it holds.
+    return (known.inputs_sha256, known.frames) == (meta.inputs_sha256, meta.frames)
 
 
 def _score(

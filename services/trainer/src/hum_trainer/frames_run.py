@@ -71,6 +71,9 @@ def run_frames(
     with track("train", cfg_path.parent.name, "chunks", total, progress_file) as progress:
         has_ended = _all_finished(task) and is_complete(folders, task.settings_sha256, cfg)
         has_model = has_ended and not cfg.start_from_scratch
+        if has_ended and not has_model:
+            for number in range(len(task.folds)):  # whatever is there from now on is of the new run
+                _checkpoint(folders, number).unlink()
         if has_model and has_out_of_tape(folders.out_of_tape, folders.model, task.recordings):
             progress.message = "nothing to do: the model is up to date"
             say(f"{progress.message}: {folders.model}")
@@ -82,10 +85,7 @@ def run_frames(
             f"{len(task.folds)} networks, each judged on {unseen} that it has not seen; "
             f"{describe(setup.device, setup.precision)}"
         )
-        trainers = [
-            _train(setup, number, n_chunks, stop, progress, log, has_ended=has_ended)
-            for number in range(len(task.folds))
-        ]
+        trainers = [_train(setup, number, n_chunks, stop, progress, log) for number in range(len(task.folds))]
         progress.total = progress.done  # a last batch may be short, and training may stop early
         members = [trainer.use_best() for trainer in trainers]
         outcome = outcome_of(setup, [(network, fold.val) for network, fold in zip(members, task.folds, strict=True)])
@@ -122,26 +122,13 @@ def _all_finished(task: CorpusTask) -> bool:
 
 
 def _train(
-    setup: FrameTask,
-    number: int,
-    n_chunks: int,
-    stop: StopRequest,
-    progress: Progress,
-    log: TrainingLog,
-    *,
-    has_ended: bool,
+    setup: FrameTask, number: int, n_chunks: int, stop: StopRequest, progress: Progress, log: TrainingLog
 ) -> EventTrainer:
-    """Train the network of one fold, from its checkpoint where there is one.
-
-    Parameters
-    ----------
-    has_ended
-        Whether the checkpoints are those of a run that came to its end, with a model.
-    """
+    """Train the network of one fold, from its checkpoint where there is one."""
     task, cfg = setup.task, setup.task.cfg
     fold = task.folds[number]
     trainer = _trainer(setup, fold, number, n_chunks)
-    state = usable_checkpoint(trainer.checkpoint, cfg, task.settings_sha256, lambda _: has_ended)
+    state = usable_checkpoint(trainer.checkpoint, cfg, task.settings_sha256)
     if state:
         trainer.restore(state)
         progress.skip(trainer.epoch * n_chunks)

@@ -144,8 +144,9 @@ def _with_neighbours_calls(
 ) -> list[LabelledRecording]:
     """Return recordings with the calls that were labelled in another one of the same tape, where both share time.
 
-    Those that share time with a call of their own are the same calls. Without the others a call would count as
-    background where it was not labelled a second time.
+    Those that share time with a call that is there already are the same calls; of a call that is cut by the end of a
+    recording at least half must lie in it. Without the others a call would count as background where it was not
+    labelled a second time.
     """
     of_tape: dict[str, list[int]] = {}
     for number, recording in enumerate(recordings):
@@ -156,9 +157,16 @@ def _with_neighbours_calls(
             one = recordings[number]
             others = [recordings[other].calls + offsets_s[other] - offsets_s[number] for other in numbers]
             quality = [each for other in numbers for each in recordings[other].quality]
-            calls = np.clip(np.concatenate(others), 0, one.dur_s)
-            new = calls[:, 1] - calls[:, 0] > _DUR_TOLERANCE_S
+            whole = np.concatenate(others)
+            calls = np.clip(whole, 0, one.dur_s)
+            new = 2 * (calls[:, 1] - calls[:, 0]) >= whole[:, 1] - whole[:, 0]
             new[overlapping_pairs(calls, one.calls)[0]] = False
+            end_s = -np.inf
+            for row in np.flatnonzero(new)[np.argsort(calls[new, 0], kind="stable")]:
+                if calls[row, 0] < end_s:
+                    new[row] = False
+                else:
+                    end_s = calls[row, 1]
             if new.any():
                 found[number] = one.with_calls(calls[new], tuple(itertools.compress(quality, new.tolist())))
     return found

@@ -155,7 +155,9 @@ def read_tables(root: Path, recordings: Iterable[str]) -> tuple[list[LabelledHum
                 message = f"{relative}: left out: no recording has a name that this table's starts with"
                 problems.append(Problem("table", relative, message, left_out=True))
             continue
-        labelled |= {place[0] for place in places if place} | ({recording} if recording is not None else set())
+        labelled |= {place[0] for place in places if place}
+        if recording is not None and not rows:  # an empty table says that there are no calls
+            labelled.add(recording)
         column = says_noise_elsewhere(rows or ())
         if column is not None:
             message = (

@@ -89,7 +89,7 @@ def device_and_precision(cfg: TrainingCfg) -> tuple[torch.device, str]:
 
 
 def usable_checkpoint(
-    path: Path, cfg: TrainingCfg, settings_sha256: str, has_ended: Callable[[dict[str, Any]], bool]
+    path: Path, cfg: TrainingCfg, settings_sha256: str, has_ended: Callable[[dict[str, Any]], bool] = lambda _: False
 ) -> dict[str, Any] | None:
     """Return the state to go on from; None when there is none, or it belongs to other settings or data.
 

@@ -3,8 +3,11 @@
 A running median of the log power follows wind, rain and hiss of a recording but not its calls, which are shorter
 (the idea of spectral noise-floor tracking, Martin 2001, with the median in place of the minimum). The medians are
 taken at knots, a tenth of the window apart, and joined by straight lines: the numbers do not depend on how the
-recording is cut into blocks. Digital silence, as where clips are padded or a recorder paused, is no background: half a
-window of it would lift everything around it as far as the range reaches.
+recording is cut into blocks.
+
+Digital silence, as where clips are padded or a recorder paused, is no background beside a stretch that was recorded:
+half a window of it would lift everything around as far as the range reaches. Where nothing is heard but calls cut out
+by a noise gate, it is: they would be their own background.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 KNOTS_PER_WINDOW = 10
@@ -64,7 +68,8 @@ def subtract_background(
     n_frames
         At least 1.
     silence_db
-        Frames of which no bin is above this count in no median, as long as its window holds others.
+        Frames of which no bin is above this count in no median whose window holds a stretch of others as long as from
+        knot to knot; then only such stretches count.
 
     Yields
     ------
@@ -105,14 +110,25 @@ def _median(kept: Tensor, start: int, position: int, n_frames: int, grid: KnotGr
     rows = kept[first - start : high - start : grid.stride]
     if len(rows) == 0:
         rows = kept[low - start : high - start]
-    heard = (rows > silence_db).any(dim=1)
-    if heard.any() and not heard.all():
-        rows = rows[heard]
+    heard = (rows > silence_db).any(dim=1).numpy()
+    if not heard.all():
+        heard = _long_runs(heard, max(1, grid.spacing // grid.stride))
+        rows = rows[torch.from_numpy(heard)] if heard.any() else rows
     # The lower of two middle values, as torch.median has it, in a fifth of its time.
     middle = (len(rows) - 1) // 2
     by_bin = np.array(rows.numpy().T, order="C")
     by_bin.partition(middle, axis=1)
     return torch.from_numpy(by_bin[:, middle].copy())
+
+
+def _long_runs(inside: NDArray[np.bool_], shortest: int) -> NDArray[np.bool_]:
+    """Return those true values that stand in runs of at least `shortest`; same shape (n,)."""
+    ends = np.flatnonzero(np.diff(inside, prepend=False, append=False))
+    lengths = np.diff(ends)[::2]
+    out = np.zeros(len(inside) + 1, dtype=np.int64)
+    np.add.at(out, ends[::2], lengths >= shortest)
+    np.add.at(out, ends[1::2], -(lengths >= shortest).astype(np.int64))
+    return np.asarray(np.cumsum(out[:-1]) > 0)
 
 
 def _normalised(rows: Tensor, first: int, knots: list[Tensor], first_knot: int, grid: KnotGrid) -> Tensor:
