@@ -1,5 +1,6 @@
 import errno
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,13 @@ def test_a_folder_that_cannot_be_looked_into_is_named(tmp_path: Path, monkeypatc
     monkeypatch.setattr(os, "scandir", closed)
     with pytest.raises(InputError, match=r"site: cannot be looked into \(Permission denied\)"):
         find_recordings(tmp_path, recursive=True)
+
+
+def test_a_name_of_two_unicode_forms_is_one_name(tmp_path: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "Bär.wav") for form in ("NFC", "NFD"))
+    put(tmp_path / composed)
+    folder = RecordingFolder(tmp_path)
+    assert folder.find(apart.removesuffix(".wav")) == folder.find(apart, apart) == tmp_path / composed
 
 
 def test_what_the_file_system_keeps_at_the_root_of_a_disk_is_not_looked_into(tmp_path: Path) -> None:

@@ -65,6 +65,26 @@ def test_a_recording_with_nothing_but_somebody_elses_table_is_not_labelled(tmp_p
     assert [problem.kind for problem in indexed.problems] == ["table"]
 
 
+@pytest.mark.parametrize(
+    ("table", "asks"),
+    [
+        ("a.txt", False),
+        ("a.Table.2.txt", False),
+        ("a_2.Table.1.txt", True),
+        ("a.wav_10_20.txt", True),
+        ("a (1).txt", True),
+    ],
+)
+def test_a_table_that_may_be_of_another_recording_is_named(tmp_path, table, asks):
+    make_corpus(tmp_path, tapes=["a.wav"])
+    shutil.rmtree(tmp_path / "labelled_recordings")
+    write_selections(tmp_path / table, [Selection(1, 2)])
+    indexed = index_corpus(tmp_path, from_selections=True)
+    assert len(indexed.index.entries) == 1
+    assert [problem.left_out for problem in indexed.problems] == [False] * asks
+    assert all("taken for a table of a.wav" in problem.message for problem in indexed.problems)
+
+
 def test_tables_in_linked_folders_are_found_and_hidden_ones_and_datasets_are_not(tmp_path):
     for name in ("elsewhere/a.txt", "corpus/b.tsv", "corpus/dataset_x/c.txt", "corpus/.trash/d.txt", "corpus/._e.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,7 @@ class RecordingFolder:
         self._files: dict[str, list[Path]] = defaultdict(list)
         for path in files_below(folder):
             if names.is_audio(path.name):
-                self._files[names.recording_stem(path.name)].append(path)
+                self._files[names.composed(names.recording_stem(path.name))].append(path)
 
     def find(self, stem: str, full_name: str | None = None) -> Path:
         """Return the one recording of this name.
@@ -54,10 +54,12 @@ class RecordingFolder:
         AudioError
             When there is none or more than one; names them.
         """
-        named = self._files.get(stem)
+        wanted = names.composed(stem)
+        named = self._files.get(wanted)
         if named is None:
-            named = [path for path in self._files.get(names.recording_stem(stem), []) if path.name == stem]
-        found = [path for path in named if full_name in (None, path.name)]
+            named = self._files.get(names.recording_stem(wanted), [])
+            named = [path for path in named if names.composed(path.name) == wanted]
+        found = [path for path in named if full_name is None or names.composed(path.name) == names.composed(full_name)]
         if len(found) == 1:
             return found[0]
         wanted = full_name or f"{stem}.{{{','.join(suffix[1:] for suffix in names.AUDIO_SUFFIXES)}}}"

@@ -24,6 +24,7 @@ from hum_trainer.labels import LabelledHum, Problem
 NOISE = "noise"
 """Sound type of what is no call."""
 
+_NUMBERED = re.compile(r"[\s_-]*\(?\d")
 _QUALITY = re.compile(r"(?<![^\W_])(?:q|quality)[\s:=]*(\d)(?!\d)", re.I)
 _SAME_S = 1e-3
 _TABLE_SUFFIXES = (".txt", ".tsv")
@@ -58,6 +59,14 @@ def _starts(table: str, start: str) -> bool:
     return table.startswith(start) and not table[len(start) :][:1].isalnum()
 
 
+def _is_numbered(table: str, recording: str) -> bool:
+    """Whether a table's name goes on after its recording's with a number, as that of a clip or of a next file does."""
+    table = names.composed(table)
+    starts = (names.composed(start) for start in (recording, names.recording_stem(recording)))
+    start = next(start for start in starts if table.startswith(start))
+    return _NUMBERED.match(table[len(start) :]) is not None
+
+
 def placed(
     selection: Selection, table: str, of_table: str | None, recordings: Collection[str]
 ) -> tuple[str, float, float] | None:
@@ -74,8 +83,7 @@ def placed(
     recordings
         Full file names.
     """
-    cells = {"".join(filter(str.isalnum, name.lower())): cell.strip() for name, cell in selection.extra.items()}
-    file, offset_s = PureWindowsPath(cells.get("beginfile", "")).name, _seconds(cells.get("fileoffsets", ""))
+    file, offset_s = _file_and_offset(selection)
     as_it_stands = None if of_table is None else (of_table, selection.begin_s, selection.end_s)
     if not file:
         return as_it_stands
@@ -90,6 +98,12 @@ def placed(
     if offset_s is None:
         return as_it_stands if same[0] == of_table else None
     return same[0], offset_s, offset_s + (selection.end_s - selection.begin_s)
+
+
+def _file_and_offset(selection: Selection) -> tuple[str, float | None]:
+    """Return the file that a row names, empty for none, and the time in it in seconds."""
+    cells = {"".join(filter(str.isalnum, name.lower())): cell.strip() for name, cell in selection.extra.items()}
+    return PureWindowsPath(cells.get("beginfile", "")).name, _seconds(cells.get("fileoffsets", ""))
 
 
 def says_noise_elsewhere(rows: Sequence[Selection]) -> str | None:
@@ -158,6 +172,10 @@ def read_tables(root: Path, recordings: Iterable[str]) -> tuple[list[LabelledHum
         labelled |= {place[0] for place in places if place}
         if recording is not None and not rows:  # an empty table says that there are no calls
             labelled.add(recording)
+        by_name = [row for row in rows or () if not _file_and_offset(row)[0]]
+        if recording is not None and by_name and _is_numbered(path.name, recording):
+            message = f"{relative}: taken for a table of {recording}; if it is of a part of that or of another, move it"
+            problems.append(Problem("table", relative, message, left_out=False))
         column = says_noise_elsewhere(rows or ())
         if column is not None:
             message = (
