@@ -8,11 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from hum_evaluator.export import FORMATS, export, parse_formats
+from hum_evaluator.export.rows import read_run
 from hum_shared.config.evaluation import EXPORT_FORMATS
 from hum_shared.errors import InputError
 from hum_shared.index import PredictionIndex, read_index
 from hum_shared.names import recording_stem
-from hum_shared.selections import read_selections
+from hum_shared.selections import read_selections, write_selections
 from support.evaluated_run import HOSTILE, PLAIN, add_forest_layer, write_run
 
 CALLS = {HOSTILE: [(1.0, 1.5), (3.0, 4.0)], PLAIN: [(0.5, 0.9)], "empty.wav": []}
@@ -161,6 +162,42 @@ def test_exports_of_earlier_selections_are_told_of_and_not_taken_for_current(tmp
     assert "export: raven may be" in note
     assert len(table.read_text(encoding="utf-8").splitlines()) == 1
     assert evaluate(cfg).up_to_date
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_exported_tables_that_were_corrected_are_kept(tmp_path, capsys, elsewhere):
+    run = write_run(tmp_path, {PLAIN: [(0.5, 0.9)]}, 3.0)
+    out = tmp_path / "elsewhere" if elsewhere else None
+    table, combined = export(run, "evaluation", ["raven"], out)
+    table.write_text(table.read_text(encoding="utf-8") + "mine\n", encoding="utf-8")
+    assert export(run, "evaluation", ["raven"], out) == [table, combined]
+    assert "holds 1 exported files that were changed by hand" in capsys.readouterr().err
+    (kept,) = (table.parents[1] / "edited").rglob("*.txt")
+    assert kept.read_text(encoding="utf-8").endswith("mine\n")
+    assert "mine" not in table.read_text(encoding="utf-8")
+    export(run, "evaluation", ["raven"], out)
+    assert "by hand" not in capsys.readouterr().err
+
+
+def test_a_forest_layer_of_an_earlier_evaluation_is_told_of(tmp_path, capsys):
+    run = write_run(tmp_path, {PLAIN: [(0.5, 0.9), (1.5, 1.9)]}, 3.0)
+    add_forest_layer(run)
+    export(run, "postrf", ["csv"])
+    assert "postrf" not in capsys.readouterr().err
+    path = run / "evaluation/index.json"
+    index = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**index, "entries": index["entries"][:1]}), encoding="utf-8")
+    export(run, "postrf", ["csv"])
+    assert "1 of 2 postrf selections are not in its evaluation" in capsys.readouterr().err
+
+
+def test_a_table_that_was_corrected_says_nothing_of_frequencies(tmp_path, capsys):
+    run = write_run(tmp_path, {PLAIN: [(0.5, 0.9)], HOSTILE: [(0.5, 0.9)]}, 3.0)
+    one, other = sorted((run / "evaluation/annotations").iterdir())
+    limits = [(row.low_hz, row.high_hz) for row in read_selections(other)]
+    write_selections(one, [])
+    assert {(row.low_hz, row.high_hz) for row in read_run(run, "evaluation").rows} == set(limits)
+    assert "1 tables were changed by hand" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["", ",", "raven,mp3"])

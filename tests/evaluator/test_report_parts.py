@@ -12,6 +12,7 @@ from markupsafe import Markup
 from hum_evaluator.leakage import Certificate, Seen
 from hum_evaluator.metrics import outcome
 from hum_evaluator.report import charts, gallery, rates, words
+from hum_evaluator.report.build import _place
 from hum_evaluator.report.curves import PrPoint, curve_of_forest
 from hum_evaluator.report.events import (
     NEVER_SCORED,
@@ -23,7 +24,7 @@ from hum_evaluator.report.events import (
     selections_alone,
     with_turned_down,
 )
-from hum_evaluator.report.panel import _qualities
+from hum_evaluator.report.panel import _clock, _qualities
 from hum_evaluator.report.runs import Layer
 from hum_evaluator.report.svg import Axis, Chart, axis, number, strip
 from hum_evaluator.report.training import parse_curves, read_training
@@ -431,3 +432,15 @@ def test_training_curves_keep_gaps_and_refuse_other_tables(tmp_path):
     assert found == {"epoch": [1, 2, 3], "val_f1": [None, 0.5, None]}
     with pytest.raises(TableError, match="no column epoch; found: a, b"):
         parse_curves("a,b\n1,2\n", tmp_path)
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(59.94, "0:00:59.9"), (59.97, "0:01:00.0"), (3599.96, "1:00:00.0")])
+def test_a_minute_has_no_sixtieth_second(seconds: float, shown: str) -> None:
+    assert _clock(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("runs", "place"), [("work/BENCHMARK/runs", "work"), ("work/BENCHMARK/sets/field/runs", "work, set field")]
+)
+def test_a_report_is_named_for_its_workspace_and_set(tmp_path: Path, runs: str, place: str) -> None:
+    assert _place(tmp_path / runs) == place

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from hum_evaluator.export.rows import read_run
-from hum_evaluator.review_sheet import most_uncertain, review_sheet, uncertainty
+from hum_evaluator.export.rows import Row, read_run
+from hum_evaluator.review_sheet import clips_around, most_uncertain, review_sheet, uncertainty
 from hum_shared.errors import InputError, PartialFailure
 from hum_shared.index import PredictionEntry
 from hum_shared.names import parse_recording, recording_stem
@@ -118,3 +118,13 @@ def test_a_run_without_selections_has_nothing_to_review(tmp_path):
     run = write_run(tmp_path, {PLAIN: []}, 3.0)
     with pytest.raises(InputError, match="nothing to review"):
         review_sheet(run, tmp_path / "out", 5, audio_dir=tmp_path)
+
+
+def test_a_neighbour_that_ends_where_a_clip_begins_is_no_row_without_length():
+    def row(start_s, end_s, number):
+        one = PredictionEntry(uid=number, pred_path="t", tape="a.wav", start_s=start_s, end_s=end_s, dur_s=0.4)
+        return Row(one, "a.wav", number, 0.0, 1.0)
+
+    rows = [row(2.7, 3.1, 1), row(4.1, 4.5, 2)]
+    (clip,) = clips_around(rows[1:], rows, {"a.wav": 10.0})
+    assert (clip.start_s, clip.rows) == (3.1, (rows[1],))

@@ -94,6 +94,19 @@ def test_negatives_of_all_rounds_are_cut_to_the_training_stretches():
     assert back.negatives == [FedBack(recording=NAME, start_s=2, end_s=3)]
 
 
+@pytest.mark.parametrize("corrected", ["all_recordings.txt", f"{NAME[:-4]}.Table.1.selections.txt"])
+def test_of_tables_that_say_one_thing_twice_the_corrected_one_counts(tmp_path, corrected):
+    for name in ("all_recordings.txt", f"{NAME[:-4]}.Table.1.selections.txt"):
+        types = ("noise", "target") if name == corrected else ("target", "target")
+        rows = [
+            Selection(start, start + 1, sound_type=kind, extra={"Begin File": NAME, "File Offset (s)": str(start)})
+            for start, kind in zip((2, 20), types, strict=True)
+        ]
+        write_selections(tmp_path / name, rows, extra_columns=("Begin File", "File Offset (s)"))
+    found, _, _ = from_selections(tmp_path, [RECORDING])
+    assert _said(found) == [[(20, 21)], [(2, 3)]]
+
+
 def test_noise_on_a_labelled_call_is_said_to_teach_nothing(tmp_path):
     write_selections(tmp_path / f"{NAME[:-4]}.txt", [Selection(10.1, 11.2, sound_type="noise")])
     found, _, (remark,) = from_selections(tmp_path, [RECORDING])

@@ -85,6 +85,26 @@ def test_a_table_that_may_be_of_another_recording_is_named(tmp_path, table, asks
     assert all("taken for a table of a.wav" in problem.message for problem in indexed.problems)
 
 
+def test_a_start_that_was_moved_in_a_table_of_one_file_counts(tmp_path):
+    row = Selection(10.1, 11.0, extra={"Begin File": "a.wav", "File Offset (s)": "10.0"})
+    assert placed(row, "a.Table.1.txt", "a.wav", RECORDINGS) == ("a.wav", 10.1, 11.0)
+    behind = Selection(510.1, 511.0, extra={"Begin File": "a.wav", "File Offset (s)": "10.0"})
+    assert placed(behind, "a.Table.1.txt", "a.wav", RECORDINGS) == ("a.wav", 10.0, pytest.approx(10.9))
+
+
+def test_the_table_of_all_recordings_of_an_export_is_left_out_beside_those_of_each(tmp_path):
+    make_corpus(tmp_path, tapes=["a.wav"])
+    shutil.rmtree(tmp_path / "labelled_recordings")
+    row = Selection(1, 2, extra={"Begin File": "a.wav", "File Offset (s)": "1"})
+    more = Selection(3, 4, extra={"Begin File": "a.wav", "File Offset (s)": "3"})
+    write_selections(tmp_path / "all_recordings.txt", [row, more], extra_columns=tuple(row.extra))
+    assert len(index_corpus(tmp_path, from_selections=True).index.entries) == 2
+    write_selections(tmp_path / "a.Table.1.selections.txt", [row], extra_columns=tuple(row.extra))
+    indexed = index_corpus(tmp_path, from_selections=True)
+    assert len(indexed.index.entries) == 1
+    assert "all_recordings.txt: left out" in indexed.problems[0].message
+
+
 def test_tables_in_linked_folders_are_found_and_hidden_ones_and_datasets_are_not(tmp_path):
     for name in ("elsewhere/a.txt", "corpus/b.tsv", "corpus/dataset_x/c.txt", "corpus/.trash/d.txt", "corpus/._e.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,8 @@ WORKSPACE_FILE = "workspace.toml"
 CORPUS_INDEX = "corpus_index.json"
 SCORE_SUFFIX = "_predict_output.parquet"
 LOG_SUFFIX = "_predict_output.log"
+COMBINED_TABLE = "all_recordings.txt"
+"""Of an export for Raven: all recordings of a run as one sequence; their own tables lie beside it."""
 TABLE_SUFFIX = "_predict_output.log.annotation.result.txt"
 MODEL_FILE = "ANIMAL-SPOT.pk"
 

@@ -7,6 +7,7 @@ import pytest
 
 from hum_shared.layout import Workspace
 from hum_shared.status.inside import Inside
+from hum_shared.status.page import best_of_sets
 from hum_shared.status.runs import RunFiles, first_value, parse_metrics
 from support.status_workspace import HOSTILE, write_run
 
@@ -66,6 +67,18 @@ def test_a_head_longer_than_the_first_look_is_read(tmp_path: Path) -> None:
     index["meta"]["recordings"] *= 3000
     path.write_text(json.dumps(index, indent=2))
     assert runs_of(tmp_path).read()[0][0].layers["evaluation"].n_recordings == 3000
+
+
+def test_numbers_of_more_selections_than_there_are_were_made_before_them(tmp_path: Path) -> None:
+    write_run(tmp_path, "m", "v", n=4)
+    for n_pred, shown in ((4, 4.0), (3, 3.0), (5, None)):
+        (tmp_path / "BENCHMARK" / "metrics.csv").write_text(f"n_pred,model,variant,layer\n{n_pred},m,v,evaluation\n")
+        assert runs_of(tmp_path).read()[0][0].layers["evaluation"].metrics.get("n_pred") == shown
+
+
+def test_each_set_has_its_best() -> None:
+    rows = [{"set": "", "f1": 0.9}, {"set": "", "f1": None}, {"set": "field", "f1": 0.99}, {"set": "", "f1": 0.95}]
+    assert best_of_sets(rows) == {"": 0.95, "field": 0.99}
 
 
 def test_old_indexes_are_read(tmp_path: Path) -> None:

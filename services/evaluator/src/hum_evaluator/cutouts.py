@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hum_evaluator.cutout_record import CutoutRecord
+from hum_evaluator.layers import mismatch_of_run
 from hum_shared import names
 from hum_shared.audio import probe, read_exactly, write_wav
+from hum_shared.command import warn
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.prediction import PredictionCfg
 from hum_shared.config.workspace import workspace_of
@@ -82,6 +84,8 @@ def cut(
         When `stop` was asked to; the next run goes on.
     """
     index = read_index(run_root / stage / "index.json", PredictionIndex)
+    if (wrong := mismatch_of_run(run_root, stage, index)) is not None:
+        warn(wrong)
     folder = out_root or run_root / stage / "cutouts"
     wanted: dict[tuple[str, str | None], dict[Path, PredictionEntry]] = {}
     for entry in index.entries:

@@ -1,8 +1,10 @@
-"""Whether the layers of a run belong together: what was filtered is what was selected. Pure."""
+"""Whether the layers of a run belong together: what was filtered is what was selected."""
 
 from __future__ import annotations
 
-from hum_shared.index import PredictionIndex
+from pathlib import Path
+
+from hum_shared.index import PredictionIndex, read_index
 
 
 def mismatch(layer: str, filtered: PredictionIndex, selected: PredictionIndex) -> str | None:
@@ -24,3 +26,12 @@ def mismatch(layer: str, filtered: PredictionIndex, selected: PredictionIndex) -
         f"{others} of {len(filtered.entries)} {layer} selections are not in its evaluation, made anew since, or whose "
         "tables were changed. Run both again to compare them"
     )
+
+
+def mismatch_of_run(run_root: Path, stage: str, index: PredictionIndex) -> str | None:
+    """Return what is wrong where a layer of a run was filtered from another evaluation than lies beside it."""
+    selected = run_root / "evaluation" / "index.json"
+    if stage == "evaluation" or not selected.is_file():
+        return None
+    wrong = mismatch(stage, index, read_index(selected, PredictionIndex))
+    return None if wrong is None else f"{run_root}: {wrong}"

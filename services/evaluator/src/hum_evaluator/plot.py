@@ -170,7 +170,7 @@ def counting_score(index: PredictionIndex) -> float | None:
 
 def _is_of(entry: PredictionEntry, recording: str) -> bool:
     if entry.recording is not None:
-        return entry.recording == recording
+        return names.composed(entry.recording) == names.composed(recording)
     return Path(entry.pred_path).name.startswith(names.recording_stem(recording) + "_predict_output")
 
 

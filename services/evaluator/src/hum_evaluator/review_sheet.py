@@ -104,11 +104,12 @@ def clips_around(chosen: Iterable[Row], rows: Iterable[Row], lengths_s: dict[str
     for recording, parts in stretches.items():
         parsed = names.parse_recording(recording)
         for start_s, end_s in parts:
+            start_s, end_s = round(start_s, 3), round(end_s, 3)
             inside = tuple(r for r in by_recording[recording] if r.entry.start_s < end_s and r.entry.end_s > start_s)
             name = names.format_clip(
                 parsed.tape, round(parsed.offset_s + start_s, 3), round(parsed.offset_s + end_s, 3)
             )
-            clips.append(Clip(name, recording, round(start_s, 3), round(end_s, 3), inside))
+            clips.append(Clip(name, recording, start_s, end_s, inside))
     return clips
 
 

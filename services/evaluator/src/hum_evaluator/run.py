@@ -159,9 +159,12 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
         tuned_on = None if tuned is None else tuned.tuned_on
         digests = written.digests(table_file(tables, recording.name) for recording in recordings)
         index = _index(settings, settings_sha256, recordings, entries, digests, inputs, models, tuned_on, cfg.exports)
-        write_exports(selections_of(run, "evaluation", index), cfg.exports, tables.parent / "export")
-        if left := left_of_earlier(cfg.exports, folder := tables.parent / "export"):
-            notes.append(f"{folder}: {', '.join(left)} may be of earlier selections. Export again, or remove them")
+        exported = write_exports(selections_of(run, "evaluation", index), cfg.exports, tables.parent)
+        if left := left_of_earlier(cfg.exports, exported, folder := tables.parent / "export"):
+            more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+            notes.append(
+                f"{folder}: {', '.join(left[:5])}{more} may be of earlier selections. Export again, or remove them"
+            )
         write_index(index_file, index)
         written.end()
         settle_failures(failures_file, failures, len(failures) + len(recordings))

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hum_evaluator.tracks import Source, find_sources, read_prediction
+from hum_shared import names
 from hum_shared.audio import Samples, probe, read_mono
 from hum_shared.decoders import noise_index
 from hum_shared.errors import InputError
@@ -77,7 +78,7 @@ def find_scores(folder: Path, recording: str) -> Source:
         When there is none.
     """
     sources, _ = find_sources(folder, folder)
-    found = [source for source in sources if source.recording == recording]
+    found = [source for source in sources if names.composed(source.recording) == names.composed(recording)]
     if not found:
         known = ", ".join(source.recording for source in sources[:5])
         raise InputError(f"{folder}: no scores of {recording}; there are scores of: {known or 'nothing'}")

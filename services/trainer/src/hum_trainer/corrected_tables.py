@@ -10,7 +10,15 @@ from hum_shared.files import sha256_file
 from hum_shared.intervals import Intervals, as_intervals
 from hum_shared.selections import Selection, read_selections
 from hum_trainer.labelled_recordings import LabelledRecording
-from hum_trainer.raven_labels import NOISE, placed, recording_of, rows_of_any, says_noise_elsewhere, table_files
+from hum_trainer.raven_labels import (
+    NOISE,
+    is_combined,
+    placed,
+    recording_of,
+    rows_of_any,
+    says_noise_elsewhere,
+    table_files,
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,11 @@ class JudgedRow:
 
     def contradicts(self, other: JudgedRow) -> bool:
         """Whether both share time and say opposite things of it."""
-        return self.is_wrong != other.is_wrong and self.start_s < other.end_s and other.start_s < self.end_s
+        return self.is_wrong != other.is_wrong and self.overlaps(other)
+
+    def overlaps(self, other: JudgedRow) -> bool:
+        """Whether both share time."""
+        return self.start_s < other.end_s and other.start_s < self.end_s
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,8 @@ def read_corrected(folder: Path, by_name: Mapping[str, LabelledRecording]) -> Co
         When a recording's table cannot be read.
     """
     out = CorrectedTables()
-    for path in table_files(folder):
+    tables = table_files(folder)
+    for path in sorted(tables, key=lambda path: (path.parent, is_combined(path, tables), path)):
         table, name = path.relative_to(folder).as_posix(), recording_of(path.name, by_name)
         rows = read_selections(path) if name is not None else rows_of_any(path) or []
         places = [placed(row, path.name, name, by_name) for row in rows]
@@ -68,8 +81,10 @@ def read_corrected(folder: Path, by_name: Mapping[str, LabelledRecording]) -> Co
                 if end_s > start_s:
                     judged.setdefault(of, []).append(JudgedRow(start_s, end_s, _is_noise(row)))
         for of, now in judged.items():  # of two tables the later one counts: folders may be named by time
-            before = [old for old in out.rows_of.get(of, []) if not any(map(old.contradicts, now))]
-            out.rows_of[of] = before + now
+            known = out.rows_of.get(of, [])
+            if is_combined(path, tables):  # what was exported twice counts where it was changed: noise is, and new rows
+                now = [row for row in now if row.is_wrong or not any(map(row.overlaps, known))]
+            out.rows_of[of] = [old for old in known if not any(map(old.contradicts, now))] + now
         if not all(inside):
             out.remarks.append(
                 f"{table}: {inside.count(False)} rows are left out: behind the recording's end, or of a file that the "

@@ -16,6 +16,7 @@ from pathlib import Path, PureWindowsPath
 
 from hum_shared import names
 from hum_shared.errors import InputError
+from hum_shared.layout import COMBINED_TABLE
 from hum_shared.recordings import files_below
 from hum_shared.selections import Selection, read_selections
 from hum_trainer.corpus import DATASET_PREFIX
@@ -95,8 +96,12 @@ def placed(
     if len(same) != 1:  # renamed since, perhaps: as long as the times are those of one file, the table's name counts
         of_one_file = offset_s is None or abs(offset_s - selection.begin_s) < _SAME_S
         return as_it_stands if of_one_file else None
+    # In a table of one file, as it is exported, the offset may be left from before a person moved the start.
+    is_moved = offset_s is not None and abs(offset_s - selection.begin_s) < selection.end_s - selection.begin_s
+    if same[0] == of_table and (offset_s is None or is_moved):
+        return as_it_stands
     if offset_s is None:
-        return as_it_stands if same[0] == of_table else None
+        return None
     return same[0], offset_s, offset_s + (selection.end_s - selection.begin_s)
 
 
@@ -123,6 +128,11 @@ def _seconds(cell: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and value >= 0 else None
+
+
+def is_combined(path: Path, tables: Iterable[Path]) -> bool:
+    """Whether a table is that of all recordings of an export, and lies beside the tables of each."""
+    return path.name == COMBINED_TABLE and any(one.parent == path.parent and one != path for one in tables)
 
 
 def rows_of_any(path: Path) -> list[Selection] | None:
@@ -159,8 +169,13 @@ def read_tables(root: Path, recordings: Iterable[str]) -> tuple[list[LabelledHum
     hums: list[LabelledHum] = []
     problems: list[Problem] = []
     labelled: set[str] = set()
-    for path in table_files(root):
+    tables = table_files(root)
+    for path in tables:
         relative = path.relative_to(root).as_posix()
+        if is_combined(path, tables):
+            message = f"{relative}: left out: it says again what the tables beside it say of each recording"
+            problems.append(Problem("table", relative, message, left_out=True))
+            continue
         recording = recording_of(path.name, known)
         rows = read_selections(path) if recording is not None else rows_of_any(path)
         places = [placed(row, path.name, recording, known) for row in rows or ()]

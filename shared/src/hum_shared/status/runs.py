@@ -59,6 +59,9 @@ class RunFiles:
                     found = self._layer(benchmark, model, variant, layer, problems)
                     if found is not None:
                         numbers = metrics.get((model, variant, layer), {})
+                        # More calls found than there are selections: compared before these were made.
+                        if found.n_selections is not None and (numbers.get("n_pred") or 0) > found.n_selections:
+                            numbers = {}
                         layers[layer] = found.model_copy(update={"metrics": numbers})
                 if layers:
                     named = set_name if set_name is None else showable(set_name)

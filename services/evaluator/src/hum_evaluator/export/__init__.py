@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hum_evaluator.export import as_audacity, as_csv, as_json, as_parquet, as_raven
 from hum_evaluator.export.rows import RunSelections, read_run
+from hum_shared.command import warn
 from hum_shared.config.evaluation import EXPORT_FORMATS, split_formats
+from hum_shared.edited import FOLDER as EDITED
 from hum_shared.errors import InputError
+from hum_shared.files import read_json, sha256_file, write_json
 
 FORMATS: dict[str, Callable[[RunSelections, Path], list[Path]]] = {
     "raven": as_raven.write,
@@ -18,6 +22,9 @@ FORMATS: dict[str, Callable[[RunSelections, Path], list[Path]]] = {
     "json": as_json.write,
 }
 """Name in `eval.cfg` and on the command line → writer of a run's selections into a folder; returns its files."""
+
+FOLDER, RECORD = "export", "export.json"
+"""In a layer's folder: where exports go unless another place is named, and what they were like when written."""
 
 _PLACES = {
     "raven": "raven",
@@ -45,12 +52,41 @@ def export(run_root: Path, stage: str, formats: Sequence[str], out: Path | None 
     InputError
         When the index or a table is missing or broken.
     """
-    return write_exports(read_run(run_root, stage), formats, out or run_root / stage / "export")
+    return write_exports(read_run(run_root, stage), formats, run_root / stage, out)
 
 
-def write_exports(selections: RunSelections, formats: Sequence[str], folder: Path) -> list[Path]:
-    """Write selections in some of `FORMATS` into a folder; return the files, in the order of `formats`."""
-    return [path for name in formats for path in FORMATS[name](selections, folder)]
+def write_exports(
+    selections: RunSelections, formats: Sequence[str], layer: Path, out: Path | None = None
+) -> list[Path]:
+    """Write selections in some of `FORMATS` into a folder; return the files, in the order of `formats`.
+
+    Files that a person changed since they were written are moved to `edited/<time>/` there, with a warning.
+
+    Parameters
+    ----------
+    layer
+        The folder of the layer, which keeps what its exports were like.
+    out
+        Folder to fill; None for `FOLDER` in that of the layer.
+    """
+    folder = layer / FOLDER if out is None else out
+    record, place = layer / RECORD, FOLDER if out is None else str(out.absolute())
+    places: dict[str, dict[str, str]] = read_json(record) if record.is_file() else {}
+    known = places.get(place, {})
+    there = {name: digest for name, digest in known.items() if (folder / name).is_file()}
+    edited = [name for name, digest in there.items() if sha256_file(folder / name) != digest]
+    aside = folder / EDITED / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
+    for name in edited:
+        (aside / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).rename(aside / name)
+    if edited:
+        warn(f"{aside}: holds {len(edited)} exported files that were changed by hand, the first is {edited[0]}")
+    written = [path for name in formats for path in FORMATS[name](selections, folder)]
+    if written:
+        kept = {name: digest for name, digest in there.items() if name not in edited}
+        now = {path.relative_to(folder).as_posix(): sha256_file(path) for path in written}
+        write_json(record, {**places, place: {**kept, **now}})
+    return written
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
@@ -68,9 +104,12 @@ def parse_formats(text: str) -> tuple[str, ...]:
     return known
 
 
-def left_of_earlier(formats: Sequence[str], folder: Path) -> list[str]:
-    """Return what a folder holds in other formats than these, which have just been written."""
-    return [place for name, place in _PLACES.items() if name not in formats and (folder / place).exists()]
+def left_of_earlier(formats: Sequence[str], written: Sequence[Path], folder: Path) -> list[str]:
+    """Return what a folder holds beside the files in these formats that have just been written."""
+    others = [place for name, place in _PLACES.items() if name not in formats and (folder / place).exists()]
+    places = [folder / _PLACES[name] for name in formats]
+    stale = {path for place in places if place.is_dir() for path in place.iterdir()} - set(written)
+    return others + sorted(path.relative_to(folder).as_posix() for path in stale)
 
 
 def are_there(formats: Sequence[str], folder: Path) -> bool:

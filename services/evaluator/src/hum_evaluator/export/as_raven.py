@@ -15,8 +15,8 @@ from pathlib import Path
 from hum_evaluator.export.rows import Row, RunSelections
 from hum_shared import names
 from hum_shared.files import write_text
+from hum_shared.layout import COMBINED_TABLE
 
-COMBINED = "all_recordings.txt"
 COLUMNS = (
     "Selection",
     "View",
@@ -45,8 +45,8 @@ def write(run: RunSelections, folder: Path) -> list[Path]:
         written.append(path)
     if run.lengths_s is not None:
         starts = dict(zip(run.lengths_s, accumulate(run.lengths_s.values(), initial=0.0), strict=False))
-        write_text(folder / "raven" / COMBINED, table((row, starts[row.recording]) for row in run.rows))
-        written.append(folder / "raven" / COMBINED)
+        write_text(folder / "raven" / COMBINED_TABLE, table((row, starts[row.recording]) for row in run.rows))
+        written.append(folder / "raven" / COMBINED_TABLE)
     return written
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
+from hum_evaluator.layers import mismatch_of_run
 from hum_shared import names
+from hum_shared.command import warn
 from hum_shared.errors import InputError
+from hum_shared.files import sha256_file
 from hum_shared.index import PredictionEntry, PredictionIndex, read_index
 from hum_shared.layout import TABLE_SUFFIX
 from hum_shared.selections import read_selections
@@ -138,7 +141,10 @@ def read_run(run_root: Path, stage: str) -> RunSelections:
     InputError
         When its index or a table is missing or broken.
     """
-    return selections_of(run_root, stage, read_index(run_root / stage / "index.json", PredictionIndex))
+    index = read_index(run_root / stage / "index.json", PredictionIndex)
+    if (wrong := mismatch_of_run(run_root, stage, index)) is not None:
+        warn(wrong)
+    return selections_of(run_root, stage, index)
 
 
 def selections_of(run_root: Path, stage: str, index: PredictionIndex) -> RunSelections:
@@ -152,18 +158,16 @@ def selections_of(run_root: Path, stage: str, index: PredictionIndex) -> RunSele
     run = run_root.absolute()
     scored = index.meta.recordings
     lengths = None if scored is None else {info.name: info.dur_s for info in sorted(scored, key=lambda one: one.name)}
-    return RunSelections(run.parent.name, run.name, stage, tuple(_rows(run_root, index.entries)), lengths)
+    rows = _rows(index.entries, _limits_hz(run_root, index))
+    return RunSelections(run.parent.name, run.name, stage, tuple(rows), lengths)
 
 
-def _rows(run_root: Path, entries: Sequence[PredictionEntry]) -> list[Row]:
-    limits: dict[str, tuple[float, float]] = {}
+def _rows(entries: Sequence[PredictionEntry], limits: Mapping[str, tuple[float, float]]) -> list[Row]:
     counts: dict[str, int] = {}
     rows = []
     for entry in sorted(entries, key=lambda one: (recording_of(one), one.start_s, one.end_s, one.uid)):
         if (entry.label or "").lower() == "noise":
             continue
-        if entry.pred_path not in limits:
-            limits[entry.pred_path] = _limits_hz(run_root / entry.pred_path)
         name = recording_of(entry)
         counts[name] = counts.get(name, 0) + 1
         rows.append(Row(entry, name, counts[name], *limits[entry.pred_path]))
@@ -178,9 +182,26 @@ def recording_of(entry: PredictionEntry) -> str:
     return entry.recording or entry.tape
 
 
-def _limits_hz(table: Path) -> tuple[float, float]:
-    """Return the frequency limits of a table's selections; they are the model's, so one row says them all."""
-    if not table.is_file():
-        raise InputError(f"{table}: no such table, but the index names it. Run the stage that writes it again.")
-    rows = read_selections(table)
-    return (rows[0].low_hz, rows[0].high_hz) if rows else (0.0, 0.0)
+def _limits_hz(run_root: Path, index: PredictionIndex) -> dict[str, tuple[float, float]]:
+    """Return the frequency limits of each table's selections; they are the model's, so one row says them all.
+
+    In a table that a person changed a row may be theirs: there they are those of the other tables.
+    """
+    written = index.meta.tables or {}
+    found: dict[str, tuple[float, float]] = {}
+    changed: list[str] = []
+    for name in dict.fromkeys(entry.pred_path for entry in index.entries):
+        table = run_root / name
+        if not table.is_file():
+            raise InputError(f"{table}: no such table, but the index names it. Run the stage that writes it again.")
+        if written.get(table.name, digest := sha256_file(table)) != digest:
+            changed.append(name)
+        elif rows := read_selections(table):
+            found[name] = rows[0].low_hz, rows[0].high_hz
+    if changed:
+        warn(f"{run_root}: {len(changed)} tables were changed by hand, the first is {changed[0]}; the index counts")
+    usual = next(iter(found.values()), None)
+    for name in changed:
+        rows = read_selections(run_root / name)
+        found[name] = usual or ((rows[0].low_hz, rows[0].high_hz) if rows else (0.0, 0.0))
+    return {entry.pred_path: found.get(entry.pred_path, (0.0, 0.0)) for entry in index.entries}

@@ -9,6 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from hum_evaluator.compare import Comparison, Rules, compare
+from hum_evaluator.layers import mismatch_of_run
 from hum_evaluator.metrics import Row
 from hum_evaluator.report import charts, curves, words
 from hum_evaluator.report.events import Event, events, selections_alone, with_turned_down
@@ -112,6 +113,14 @@ def make_report(request: Request, out: Path, progress_file: Path | None = None) 
     return Report(out, out.stat().st_size, len(layers), tuple(page.warnings))
 
 
+def _place(runs: Path) -> str:
+    """Return the workspace that runs lie in, with the set's name where they are of one."""
+    tree = runs.parent
+    if tree.parent.name == "sets":
+        return f"{tree.parent.parent.parent.name}, set {tree.name}"
+    return tree.parent.name
+
+
 def _page(
     request: Request, truth: GroundTruth | None, layers: Sequence[Layer], detailed: Sequence[Layer],
     compared: Comparison, progress: Progress,
@@ -119,6 +128,9 @@ def _page(
     order = ranked(layers)
     n_calls = None if truth is None else sum(len(calls) for calls in truth.calls.values())
     warnings = list(compared.warnings)
+    if truth is None:  # else the comparison says it
+        wrong = (mismatch_of_run(layer.folder, layer.layer, layer.index) for layer in layers)
+        warnings += [text for text in wrong if text is not None]
     if not layers:
         warnings.append(f"{request.runs}: no runs; looked for <model>/<variant>/{{evaluation,postrf}}/index.json")
     sources: dict[Path, dict[str, Source]] = {}
@@ -148,7 +160,7 @@ def _page(
     points = _points(detailed, truth, request, sources) if truth is not None else []
     models = request.models or find_models(request.runs)
     return Page(
-        title=f"Detections in {request.runs.absolute().parent.parent.name}",
+        title=f"Detections in {_place(request.runs.absolute())}",
         with_truth=truth is not None,
         best=best,
         best_sentences=[
