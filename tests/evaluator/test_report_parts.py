@@ -31,8 +31,9 @@ from hum_evaluator.report.training import parse_curves, read_training
 from hum_evaluator.stretch import Curve, Mark, Sound
 from hum_evaluator.truth import GroundTruth
 from hum_shared.errors import TableError
-from hum_shared.index import CorpusEntry, PredictionEntry, PredictionIndex, RecordingInfo
+from hum_shared.index import CorpusEntry, PredictionEntry, PredictionIndex, PredictionMeta, RecordingInfo, read_index
 from hum_shared.intervals import as_intervals
+from support.evaluated_run import PLAIN, write_run
 
 TAPE = "387_20201207_cut.wav"
 HOSTILE = "</text><script>boom()</script> 'Ä' \"$1\" & {{ 1 }}"
@@ -444,3 +445,11 @@ def test_a_minute_has_no_sixtieth_second(seconds: float, shown: str) -> None:
 )
 def test_a_report_is_named_for_its_workspace_and_set(tmp_path: Path, runs: str, place: str) -> None:
     assert _place(tmp_path / runs) == place
+
+
+def test_pictures_of_a_filtered_layer_show_what_the_decoder_asked_for(tmp_path: Path) -> None:
+    run = write_run(tmp_path, {PLAIN: [(0.5, 0.9)]}, 3.0, threshold=0.6)
+    selected = read_index(run / "evaluation" / "index.json", PredictionIndex)
+    filtered = PredictionIndex(meta=PredictionMeta.model_validate({"rf_threshold": 0.3}), entries=[])
+    assert Layer(run, "evaluation", selected).counts_from == 0.6
+    assert Layer(run, "postrf", filtered).counts_from == 0.6

@@ -10,7 +10,6 @@ import numpy as np
 from markupsafe import Markup
 
 from hum_evaluator.metrics import QUALITIES, Row
-from hum_evaluator.plot import counting_score
 from hum_evaluator.report import charts, gallery, rates, words
 from hum_evaluator.report.events import NEVER_SCORED, Event, edge_errors_ms
 from hum_evaluator.report.runs import Layer
@@ -220,7 +219,7 @@ def _item(event: Event, found: Sequence[Event], layer: Layer, media: Media) -> I
     ]
     picture = gallery.spectrogram_svg(
         sound, _max_hz(source), marks_within(calls, sound.start_s, sound.end_s),
-        marks_within(selections, sound.start_s, sound.end_s), curve, counting_score(layer.index),
+        marks_within(selections, sound.start_s, sound.end_s), curve, layer.counts_from,
         f"Spectrogram of {title}: {', '.join(facts)}",
     )  # fmt: skip
     address, gain_db = gallery.sound_mp3(sound)

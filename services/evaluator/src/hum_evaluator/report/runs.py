@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from hum_evaluator.compare import LAYERS
 from hum_evaluator.cutouts import scored_folder
 from hum_evaluator.metrics import Row
+from hum_evaluator.plot import counting_score
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.evaluation import EvaluationCfg
 from hum_shared.config.workspace import workspace_of
@@ -40,6 +42,14 @@ class Layer:
     def variant(self) -> str:
         """The variant's name."""
         return self.folder.name
+
+    @cached_property
+    def counts_from(self) -> float | None:
+        """The score that a selection had to reach, also one that was filtered then; None where none decides."""
+        file = self.folder / "evaluation" / "index.json"
+        if self.layer == "evaluation" or not file.is_file():
+            return counting_score(self.index)
+        return counting_score(read_index(file, PredictionIndex))
 
     @property
     def key(self) -> tuple[str, str, str]:
