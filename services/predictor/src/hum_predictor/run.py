@@ -11,33 +11,27 @@ from typing import Any
 import numpy as np
 import torch
 
-import hum_shared
 from hum_predictor.latent import LatentWriter, latent_writer, made_from
 from hum_predictor.shards import parse_shard, shard_of
 from hum_predictor.text_log import has_settings, write_text_log
+from hum_predictor.track_meta import described, is_current
 from hum_predictor.track_scorers import Rows, TrackScorer, track_scorer
-from hum_shared import layout, names, provenance
-from hum_shared.audio import AudioInfo, mono_blocks, probe, resampled_length
+from hum_shared import layout, names
+from hum_shared.audio import AudioInfo, mono_blocks, probe
 from hum_shared.command import say, warn
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.prediction import PredictionCfg
 from hum_shared.config.workspace import workspace_of
-from hum_shared.errors import AudioError, HumError, ModelError, NameFormatError, PartialFailure, TableError
-from hum_shared.files import name_that_fits, sha256_file, sha256_json, write_json
+from hum_shared.errors import AudioError, HumError, ModelError, NameFormatError, PartialFailure
+from hum_shared.files import name_that_fits, sha256_file, write_json
 from hum_shared.model.device import choose_device, describe, exact_float32, supports_bfloat16
 from hum_shared.model.model_file import load_model
 from hum_shared.model.model_parts import DenseModel, LoadedModel
 from hum_shared.model.scoring import read_ahead
-from hum_shared.model.spectrogram_stream import BACKGROUND_VERSION
 from hum_shared.progress import Progress, track
 from hum_shared.recordings import find_recordings
 from hum_shared.scores import ScoreMeta, read_score_meta, read_score_track, score_writer
 from hum_shared.stopping import StopRequest
-
-SCORING_VERSION = 1
-"""Part of what makes a score track up to date; raised when the numbers change by more than a sum's order does."""
-
-_PACKAGES = ("torch", "numpy", "soundfile", "soxr", "pyarrow")
 
 
 @dataclass(frozen=True)
@@ -185,10 +179,10 @@ def _score_if_needed(
     """Bring all outputs of one recording up to date; return whether it was scored."""
     if isinstance(info, HumError):
         raise info
-    meta, rows = _describe(path, info, digest, job)
+    meta, rows = described(path, info, digest, job.model, job.scorer, job.cfg_sha256)
     score_path = layout.score_file(job.output_dir, path.name)
     latent_path = score_path.with_name(names.recording_stem(path.name) + "_latent.parquet")
-    current = _is_current(score_path, meta)
+    current = is_current(score_path, meta)
     if job.cfg.latent_extract:
         current = current and made_from(latent_path) == meta.inputs_sha256
     if job.cfg.debug:
@@ -201,55 +195,6 @@ def _score_if_needed(
         _score(path, score_path, latent_path, meta, rows, job, progress, stop)
     _write_extras(path, score_path, job)
     return not current
-
-
-def _describe(path: Path, info: AudioInfo, digest: str, job: _Job) -> tuple[ScoreMeta, Rows]:
-    opts, scorer = job.model.data_opts, job.scorer
-    frames = resampled_length(info.frames, info.sample_rate, opts.sr)
-    if frames == 0:
-        raise AudioError(f"{path}: {info.frames} samples are too few to resample to {opts.sr} Hz")
-    rows = scorer.rows(frames)
-    grid = rows.grid.as_meta()
-    front_end = {**opts.as_dict(), **scorer.front_end, "precision": scorer.precision}
-    inputs = {
-        "scoring_version": SCORING_VERSION,
-        "audio": digest,
-        "model": job.model.sha256,
-        "grid": [grid["step"], grid["length"], grid["tail"]],
-        "front_end": front_end,
-        **({} if opts.background_s is None else {"background_version": BACKGROUND_VERSION}),
-    }
-    meta = ScoreMeta(
-        **grid,
-        model_rate=opts.sr,
-        model_frames=frames,
-        recording=path.name,
-        recording_sha256=digest,
-        frames=info.frames,
-        sample_rate=info.sample_rate,
-        clip_offset_s=names.parse_recording(path.name).offset_s,
-        classes=job.model.classes,
-        model_sha256=job.model.sha256,
-        front_end=front_end,
-        inputs_sha256=sha256_json(inputs),
-        code_version=hum_shared.__version__,
-        provenance=provenance.collect(
-            _PACKAGES, cfg_sha256=job.cfg_sha256, inputs={path.name: digest, "model": job.model.sha256}
-        ).model_dump(mode="json"),
-    )
-    return meta, rows
-
-
-def _is_current(score_path: Path, meta: ScoreMeta) -> bool:
-    if not score_path.exists():
-        return False
-    try:
-        known = read_score_meta(score_path)
-    except TableError as error:
-        warn(f"{error}; scoring again")
-        return False
-    # Frames of the same bytes were counted otherwise once: of an MP3 that does not say how many it holds.
-    return (known.inputs_sha256, known.frames) == (meta.inputs_sha256, meta.frames)
 
 
 def _score(
