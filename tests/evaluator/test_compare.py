@@ -365,6 +365,14 @@ def test_a_benchmark_tape_that_was_trained_on_is_named_and_refused_when_strict(t
         compared(tmp_path, strict=True)
 
 
+@pytest.mark.parametrize("unknown", ["count", "ignore"])
+def test_of_an_index_that_does_not_say_what_was_scored_the_labelled_tapes_are_certified(tmp_path, unknown):
+    write_truth(tmp_path, [call(1, CLIP, 1, 2)])
+    write_run(tmp_path, [])
+    write_card(tmp_path, [TAPE])
+    assert any("leakage" in line for line in compared(tmp_path, unknown=unknown).warnings)
+
+
 @pytest.mark.parametrize(("unknown", "leaks"), [("count", 1), ("ignore", 0)])
 def test_a_training_tape_that_is_not_compared_is_no_leak(tmp_path, unknown, leaks):
     write_truth(tmp_path, [call(1, CLIP, 1, 2)])

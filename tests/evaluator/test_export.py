@@ -179,6 +179,20 @@ def test_exported_tables_that_were_corrected_are_kept(tmp_path, capsys, elsewher
     assert "by hand" not in capsys.readouterr().err
 
 
+def test_corrected_tables_stay_where_they_are_when_nothing_takes_their_place(tmp_path, capsys):
+    from hum_evaluator.run import evaluate
+
+    run = write_run(tmp_path, {PLAIN: [(0.5, 0.9)]}, 3.0, threshold=0.5)
+    table, _ = export(run, "evaluation", ["raven"])
+    table.write_text(table.read_text(encoding="utf-8") + "mine\n", encoding="utf-8")
+    export(run, "evaluation", ["csv"])
+    cfg = tmp_path / "BENCHMARK/cfg/m/len200_hop050_th50/eval.cfg"
+    cfg.write_text(cfg.read_text().replace("threshold=0.5", "threshold=0.6"))
+    assert not evaluate(cfg).up_to_date
+    assert table.read_text(encoding="utf-8").endswith("mine\n")
+    assert "by hand" not in capsys.readouterr().err
+
+
 def test_a_forest_layer_of_an_earlier_evaluation_is_told_of(tmp_path, capsys):
     run = write_run(tmp_path, {PLAIN: [(0.5, 0.9), (1.5, 1.9)]}, 3.0)
     add_forest_layer(run)

@@ -269,11 +269,7 @@ def _certify(
 ) -> None:
     """Add the certificate of a run to that of its model's layer, and its leaks as warnings."""
     sources, missing, replaced = sources_of_run(index.meta, model, layer, workspace)
-    judged = index.meta.recordings
-    if judged is not None and rules.unknown == "ignore":
-        judged = [recording for recording in judged if truth.covers(recording)]
-    compared = truth.with_digests(judged) if judged or rules.unknown != "ignore" else []
-    certificate = certify(compared, sources, [*missing, *replaced])
+    certificate = certify(_compared(index, truth, rules), sources, [*missing, *replaced])
     known = found.certificates.get((model, layer))
     found.certificates[model, layer] = certificate if known is None else known.with_more(certificate)
     for warning in (*(f"{model}: {line}" for line in certificate.lines), *replaced):
@@ -282,6 +278,15 @@ def _certify(
     for line in learnt_in_sample(sources):
         if (note := f"{model}: {line}") not in found.notes:
             found.notes.append(note)
+
+
+def _compared(index: PredictionIndex, truth: GroundTruth, rules: Rules) -> list[RecordingInfo]:
+    """Return the recordings of a run that count."""
+    scored = index.meta.recordings
+    if scored is None or rules.unknown != "ignore":
+        return truth.with_digests(scored)
+    covered = [recording for recording in scored if truth.covers(recording)]
+    return truth.with_digests(covered) if covered else []
 
 
 def _run_folders(runs_dir: Path) -> list[Path]:

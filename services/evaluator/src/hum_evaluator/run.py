@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hum_shared
+from hum_evaluator.export import FOLDER as EXPORT_FOLDER
 from hum_evaluator.export import are_there, left_of_earlier, write_exports
 from hum_evaluator.export.rows import selections_of
 from hum_evaluator.selection_rows import index_entries, table_rows
@@ -114,7 +115,7 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
         inputs = {source.path.name: sha256_file(source.path) for source in sources}
         done = (
             None
-            if failures or failures_file.exists() or not are_there(cfg.exports, tables.parent / "export")
+            if failures or failures_file.exists() or not are_there(cfg.exports, tables.parent / EXPORT_FOLDER)
             else _finished(index_file, tables, settings_sha256, sources, inputs, cfg.exports)
         )
         if done is not None:
@@ -159,8 +160,10 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
         tuned_on = None if tuned is None else tuned.tuned_on
         digests = written.digests(table_file(tables, recording.name) for recording in recordings)
         index = _index(settings, settings_sha256, recordings, entries, digests, inputs, models, tuned_on, cfg.exports)
-        exported = write_exports(selections_of(run, "evaluation", index), cfg.exports, tables.parent)
-        if left := left_of_earlier(cfg.exports, exported, folder := tables.parent / "export"):
+        exported = []
+        if cfg.exports:
+            exported = write_exports(selections_of(run, "evaluation", index), cfg.exports, tables.parent)
+        if left := left_of_earlier(cfg.exports, exported, folder := tables.parent / EXPORT_FOLDER):
             more = f" and {len(left) - 5} more" if len(left) > 5 else ""
             notes.append(
                 f"{folder}: {', '.join(left[:5])}{more} may be of earlier selections. Export again, or remove them"

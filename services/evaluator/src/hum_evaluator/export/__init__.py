@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hum_evaluator.export import as_audacity, as_csv, as_json, as_parquet, as_raven
 from hum_evaluator.export.rows import RunSelections, read_run
@@ -60,7 +60,8 @@ def write_exports(
 ) -> list[Path]:
     """Write selections in some of `FORMATS` into a folder; return the files, in the order of `formats`.
 
-    Files that a person changed since they were written are moved to `edited/<time>/` there, with a warning.
+    Files in these formats that a person changed since they were written are moved to `edited/<time>/` there, with a
+    warning; those in others stay.
 
     Parameters
     ----------
@@ -74,7 +75,12 @@ def write_exports(
     places: dict[str, dict[str, str]] = read_json(record) if record.is_file() else {}
     known = places.get(place, {})
     there = {name: digest for name, digest in known.items() if (folder / name).is_file()}
-    edited = [name for name, digest in there.items() if sha256_file(folder / name) != digest]
+    ours = {_PLACES[name] for name in formats}
+    edited = [
+        name
+        for name, digest in there.items()
+        if PurePosixPath(name).parts[0] in ours and sha256_file(folder / name) != digest
+    ]
     aside = folder / EDITED / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
     for name in edited:
         (aside / name).parent.mkdir(parents=True, exist_ok=True)
