@@ -45,11 +45,11 @@ class Mp3Length:
 
     def stated(self) -> bytes:
         """Return a frame without sound that states the length (a "Xing" header)."""
-        version, layer = self.header[1], self.header[2]
+        version, rate = self.header[1] | _NO_CRC, self.header[2] & 0x0C
         start = 4 + _side_bytes(self.header)
         said = b"Xing" + struct.pack(">II", _FRAMES_SAID, self.frames)
         for bitrate in range(1, 15):
-            header = bytes((0xFF, version | _NO_CRC, bitrate << 4 | layer & 0x0C, self.header[3]))
+            header = bytes((0xFF, version, bitrate << 4 | rate, self.header[3]))
             size = _frame_bytes(header[1], header[2])
             if size >= start + len(said):
                 return header + bytes(start - 4) + said + bytes(size - start - len(said))

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -36,7 +35,7 @@ from hum_trainer.run_state import (
     PACKAGES,
     RunFolders,
     device_and_precision,
-    is_complete,
+    ended_with_model,
     run_folders,
     usable_checkpoint,
 )
@@ -100,10 +99,7 @@ def run_training(
     data_sha256 = clips_digest(clips)
     settings_sha256 = _settings_digest(cfg, data_sha256, noise_clips)
     model_path = folders.model
-
-    def has_ended(state: dict[str, Any]) -> bool:
-        return bool(state["finished"]) and is_complete(folders, settings_sha256, cfg)
-
+    has_ended = ended_with_model(folders, settings_sha256, cfg)
     state = usable_checkpoint(folders.checkpoint, cfg, settings_sha256, has_ended)
     n_rows = len(clips["train"])
     with track("train", cfg_path.parent.name, "clips", cfg.max_train_epochs * n_rows, progress_file) as progress:

@@ -127,3 +127,8 @@ def is_complete(folders: RunFolders, settings_sha256: str, cfg: TrainingCfg) -> 
         and card.training_cfg.get("max_train_epochs") == cfg.max_train_epochs
         and card.model_sha256 == sha256_file(folders.model)
     )
+
+
+def ended_with_model(folders: RunFolders, settings_sha256: str, cfg: TrainingCfg) -> Callable[[dict[str, Any]], bool]:
+    """Return what says whether the run that a state is of came to its end, and left the model of these settings."""
+    return lambda state: bool(state["finished"]) and is_complete(folders, settings_sha256, cfg)

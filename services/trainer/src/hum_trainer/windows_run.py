@@ -37,7 +37,7 @@ from hum_trainer.labelled_recordings import LabelledRecording, Stretch
 from hum_trainer.memory import free_memory, require_room
 from hum_trainer.out_of_tape import UnseenScores, has_out_of_tape, window_scores, write_out_of_tape
 from hum_trainer.recording_audio import AudioOf
-from hum_trainer.run_state import PACKAGES, device_and_precision, is_complete, usable_checkpoint
+from hum_trainer.run_state import PACKAGES, device_and_precision, ended_with_model, usable_checkpoint
 from hum_trainer.tap_convs import use_tap_convs, with_plain_convs
 from hum_trainer.training_log import TrainingLog
 from hum_trainer.window_inputs import (
@@ -73,10 +73,7 @@ def run_windows(
     cfg, folders = task.cfg, task.folders
     refuse_shared_tracks([recording.path for recording in _unseen_recordings(task)])
     announce(task)
-
-    def has_ended(state: dict[str, Any]) -> bool:
-        return bool(state["finished"]) and is_complete(folders, task.settings_sha256, cfg)
-
+    has_ended = ended_with_model(folders, task.settings_sha256, cfg)
     state = usable_checkpoint(folders.checkpoint, cfg, task.settings_sha256, has_ended)
     sampler = _sampler(task)
     n_examples = cfg.examples_per_epoch or max(FEWEST_EXAMPLES, EXAMPLES_PER_CALL * sampler.n_calls)
