@@ -35,7 +35,6 @@ def run() -> list[dict[str, object]]:
         bins = int(front_end.highest_bin * HIGHEST_PITCH_SOURCE) + 2
         store = build_store(
             clips, front_end, WINDOW, whole=True, bins=bins, cache_dir=None, num_workers=2, filter_broken=False,
-            on_clip=lambda _: None,
         )  # fmt: skip
         frames = n_frames(WINDOW, OPTS.n_fft, OPTS.hop_length)
         maker = BatchMaker(store, front_end, frames, noise=store, augment=True)

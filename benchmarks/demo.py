@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from hum_shared import names
+from hum_shared.layout import CORPUS_INDEX, DATASET_PREFIX
 
 HERE = Path(__file__).parent
 WORKERS = "2"
@@ -51,16 +52,19 @@ class Demo:
         self.made_up = False
 
     def write_settings(self, corpus: Path | None, benchmark_corpus: Path | None) -> None:
-        """Write the variant files and `workspace.toml`, and link or plan the corpora."""
+        """Link or plan the corpora, then write the variant files and `workspace.toml`."""
+        if corpus is None or benchmark_corpus is None:
+            self.made_up = True
+        else:
+            mirrors = [*_links(corpus, self.training), *_links(benchmark_corpus, self.benchmark)]
+            for link, source in mirrors:
+                link.parent.mkdir(parents=True, exist_ok=True)
+                if not link.is_symlink():
+                    link.symlink_to(source, target_is_directory=source.is_dir())
         self.workspace.mkdir(parents=True, exist_ok=True)
         for name in ("dataset_prep", "train_variants", "benchmark_variants"):
             text = json.dumps(self.settings[name], indent=2) + "\n"
             (self.workspace / f"{name}.json").write_text(text, encoding="utf-8")
-        if corpus is None or benchmark_corpus is None:
-            self.made_up = True
-        else:
-            self._link(corpus, self.training)
-            self._link(benchmark_corpus, self.benchmark)
         (self.workspace / "workspace.toml").write_text(
             'site = "local-test"\n'
             'training_corpus = "data/training_corpus"\n'
@@ -153,21 +157,30 @@ class Demo:
     def _step(self, title: str) -> None:
         print(f"\n== {title}", flush=True)
 
-    def _link(self, source: Path, target: Path) -> None:
-        """Mirror a corpus by links, so that nothing is written into the user's folder."""
-        target.mkdir(parents=True, exist_ok=True)
-        for folder in source.resolve().iterdir():
-            is_table = folder.is_file() and folder.suffix.lower() in (".txt", ".tsv")
-            if not (folder.is_dir() or is_table) or folder.name.startswith("dataset_"):
-                continue
-            link = target / folder.name
-            if not link.exists():
-                link.symlink_to(folder, target_is_directory=folder.is_dir())
-            elif link.resolve() != folder.resolve():
-                print(
-                    f"demo: {link} is of another corpus than {folder}; name another folder with --out", file=sys.stderr
-                )
-                sys.exit(2)
+
+def _links(source: Path, target: Path) -> list[tuple[Path, Path]]:
+    """Return the links by which `target` mirrors a corpus, each with what it leads to; ends where it holds another.
+
+    By links nothing is written into the user's folder. Datasets and indexes are made anew.
+    """
+    wanted = {
+        target / path.name: path
+        for path in source.resolve().iterdir()
+        if not path.name.startswith((".", DATASET_PREFIX)) and path.name != CORPUS_INDEX
+    }
+    if target.is_dir():
+        real = {link: path.resolve() for link, path in wanted.items()}
+        ours = (CORPUS_INDEX, "leakage_report.json")
+        there = [path for path in target.iterdir() if not path.name.startswith((".", DATASET_PREFIX))]
+        foreign = [path for path in there if path.name not in ours and path.resolve() != real.get(path)]
+        if foreign:
+            print(
+                f"demo: {foreign[0]} is of another corpus than {source}; name another workspace: make demo DEMO_OUT=…, "
+                "or --out",
+                file=sys.stderr,
+            )
+            sys.exit(2)
+    return [*wanted.items()]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 import csv
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -493,3 +494,14 @@ def test_a_missing_ground_truth_says_how_to_write_it(tmp_path):
     write_run(tmp_path, [])
     with pytest.raises(InputError, match=r"corpus_index\.json: no such file. Write it with hum-trainer index-corpus"):
         compared(tmp_path)
+
+
+def test_tapes_whose_names_come_in_two_unicode_forms_are_compared(tmp_path):
+    tape = "Grün_20201207_cut.wav"
+    composed, apart = (unicodedata.normalize(form, tape) for form in ("NFC", "NFD"))
+    write_truth(tmp_path, [call(1, composed, 10.0, 11.0)], [recording(composed, composed)])
+    found = prediction(1, apart, 10.0, 11.0, tape=apart)
+    write_run(tmp_path, [found], [recording(apart, apart)])
+    (row,) = compared(tmp_path).runs
+    assert (row["f1"], row["n_pred"]) == (1.0, 1)
+    assert compared(tmp_path).warnings == []

@@ -301,15 +301,15 @@ def test_cutouts_that_were_half_replaced_are_cut_again(tmp_path, monkeypatch):
     write_index(tmp_path / "run", [selection(CLIP, 0.5, 1.0), selection(CLIP, 1.2, 1.4)])
     folder = cut(tmp_path / "run", "evaluation", tmp_path / "audio").folder
     soundfile.write(recording, np.zeros(2 * RATE), RATE, subtype="PCM_16")
-    write_wav, calls = cutouts.write_wav, []
+    copy_part, calls = cutouts.copy_part, []
 
     def full_disk(*arguments):
         calls.append(arguments)
         if len(calls) == 2:
             raise OSError(28, "No space left on device")
-        write_wav(*arguments)
+        copy_part(*arguments)
 
-    monkeypatch.setattr(cutouts, "write_wav", full_disk)
+    monkeypatch.setattr(cutouts, "copy_part", full_disk)
     with pytest.raises(OSError, match="No space"):
         cut(tmp_path / "run", "evaluation", tmp_path / "audio")
     assert cut(tmp_path / "run", "evaluation", tmp_path / "audio").n_new == 2

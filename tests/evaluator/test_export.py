@@ -226,3 +226,47 @@ def test_files_are_the_same_every_time(run, tmp_path):
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
     assert content(tmp_path / "a") == content(tmp_path / "b")
+
+
+def test_counts_tell_what_was_searched_in_every_hour_and_what_was_found(tmp_path):
+    recordings = {HOSTILE: [(1.0, 1.5), (70.0, 71.0), (72.0, 73.0)], "empty.wav": []}
+    run = write_run(tmp_path, recordings, 100.0)
+    (path,) = export(run, "evaluation", ["counts"], tmp_path / "out")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [(row["recording"], row["hour_clock"], row["n_selections"]) for row in csv.DictReader(file)]
+        file.seek(0)
+        searched_s = [float(row["searched_s"]) for row in csv.DictReader(file)]
+    # The tape starts at 22:59:00, the clip 900 s later, at 23:14:00.
+    assert rows == [("empty.wav", "", "0"), (HOSTILE, "2020-12-07T23:00:00", "3")]
+    assert searched_s == [100.0, 100.0]
+
+
+def test_an_hour_begins_with_the_clock(tmp_path):
+    name = "20240507_235930.wav"
+    run = write_run(tmp_path, {name: [(1.0, 1.5), (70.0, 71.0), (72.0, 73.0)]}, 100.0)
+    (path,) = export(run, "evaluation", ["counts"], tmp_path / "out")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [{**row} for row in csv.DictReader(file)]
+    columns = ("hour_start_s", "hour_clock", "searched_s", "n_selections", "per_hour")
+    assert [[row[column] for column in columns] for row in rows] == [
+        ["-3570.0", "2024-05-07T23:00:00", "30.0", "1", "120.0"],
+        ["30.0", "2024-05-08T00:00:00", "70.0", "2", "102.857"],
+    ]
+
+
+def test_an_interrupted_export_is_not_taken_for_changed_by_hand(tmp_path, monkeypatch, capsys):
+    run = write_run(tmp_path, {PLAIN: [(0.5, 0.9)], "z.wav": [(0.5, 0.9)]}, 3.0)
+    export(run, "evaluation", ["raven", "csv"])
+    table = run / "evaluation/export/raven" / f"{recording_stem(PLAIN)}.Table.1.selections.txt"
+
+    def killed(selections, folder):
+        table.write_text("another selection\n", encoding="utf-8")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setitem(FORMATS, "raven", killed)
+        with pytest.raises(KeyboardInterrupt):
+            export(run, "evaluation", ["raven"])
+    export(run, "evaluation", ["raven"])
+    assert "by hand" not in capsys.readouterr().err
+    assert not (run / "evaluation/export/edited").exists()

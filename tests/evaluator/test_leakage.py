@@ -1,11 +1,21 @@
 import json
+import unicodedata
 
 import pytest
 
-from hum_evaluator.leakage import Seen, certify, learnt_in_sample, source_of_forest, source_of_tuning, sources_of_model
+from hum_evaluator.leakage import (
+    Seen,
+    certify,
+    learnt_in_sample,
+    source_of_forest,
+    source_of_tuning,
+    sources_of_model,
+    sources_of_run,
+)
 from hum_shared import names
 from hum_shared.errors import InputError
-from hum_shared.index import RecordingInfo
+from hum_shared.index import PredictionMeta, RecordingInfo
+from hum_shared.layout import Workspace
 
 TAPE, OTHER = "387_20201207_cut.wav", "Ä 'weide' $1.v2_cut.wav"
 
@@ -113,8 +123,25 @@ def test_a_forest_tells_of_its_tapes(tmp_path):
     assert missing == []
 
 
+def test_the_card_of_a_forest_that_was_trained_again_tells_nothing_of_what_it_filtered(tmp_path):
+    forest = "rf/$wald 'ü'.v2.skops"
+    write(tmp_path / "rf/$wald 'ü'.v2.card.json", {"tapes": {"train": [TAPE]}, "model_sha256": "b" * 64})
+    for used, sources, replaced in (("b", ["filter"], 0), ("a", [], 1)):
+        meta = PredictionMeta(rf_model=forest, rf_model_sha256=used * 64)
+        found, _, lines = sources_of_run(meta, "m", "postrf", Workspace(tmp_path))
+        assert ([one.source for one in found], len(lines)) == (sources, replaced)
+    assert lines[0].startswith("$wald 'ü'.v2.skops: trained again since it filtered these")
+
+
 def test_a_damaged_card_is_an_error(tmp_path):
     (tmp_path / "m/models").mkdir(parents=True)
     (tmp_path / "m/models/model.json").write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match="not JSON"):
         sources_of_model(tmp_path / "m")
+
+
+def test_a_tape_is_known_in_either_unicode_form():
+    tape = "Grün_20201207_cut.wav"
+    benchmark = RecordingInfo(name=tape, tape=unicodedata.normalize("NFD", tape), offset_s=0, dur_s=1)
+    seen = Seen("training", {"train": (unicodedata.normalize("NFC", tape),)}, {})
+    assert [one.part for one in certify([benchmark], [seen]).overlaps] == ["train"]

@@ -27,6 +27,11 @@ def test_two_detections_of_one_call_are_one_hit_and_the_surer_has_it():
     assert (found.tp.tolist(), found.fp.tolist()) == ([1, 1], [0, 1])
 
 
+def test_a_detection_over_two_calls_finds_one_and_leaves_the_other():
+    found = ranked([(1, 2.9), (2, 3)], [0.6, 0.4], as_intervals([(1, 2), (2, 3)]))
+    assert (found.tp.tolist(), found.fp.tolist()) == ([1, 2], [0, 0])
+
+
 @given(
     st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max_size=30).filter(
         lambda rows: any(hit for hit, _ in rows)

@@ -208,3 +208,13 @@ def test_broken_input_is_refused(workspace, tmp_path):
     with pytest.raises(IndexFileError, match=r"index\.json"):
         report(workspace, tmp_path / "report.html", runs=tmp_path / "runs")
     assert not (tmp_path / "report.html").exists()
+
+
+def test_where_scores_of_a_recording_are_lost_there_is_no_curve_and_a_warning(workspace, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(workspace, root)
+    for track in [*root.rglob("*_predict_output.parquet")][:1]:
+        track.write_bytes(b"damaged")
+    done, page = report(root, tmp_path / "out.html")
+    assert any("no curve of precision over recall" in warning for warning in done.warnings)
+    assert page.unbalanced == []

@@ -6,10 +6,11 @@ import soundfile
 
 from hum_evaluator.export.rows import Row, read_run
 from hum_evaluator.review_sheet import clips_around, most_uncertain, review_sheet, uncertainty
-from hum_shared.errors import InputError, PartialFailure
+from hum_shared.errors import InputError, PartialFailure, Stopped
 from hum_shared.index import PredictionEntry
 from hum_shared.names import parse_recording, recording_stem
 from hum_shared.selections import Selection, read_selections, write_selections
+from hum_shared.stopping import StopRequest
 from support.evaluated_run import HOSTILE, PLAIN, write_recording, write_run
 
 CALLS = {HOSTILE: [(2.0, 2.5), (3.2, 3.6), (8.0, 8.5)], PLAIN: [(4.0, 4.4)]}
@@ -128,3 +129,28 @@ def test_a_neighbour_that_ends_where_a_clip_begins_is_no_row_without_length():
     rows = [row(2.7, 3.1, 1), row(4.1, 4.5, 2)]
     (clip,) = clips_around(rows[1:], rows, {"a.wav": 10.0})
     assert (clip.start_s, clip.rows) == (3.1, (rows[1],))
+
+
+class _StopAfter(StopRequest):
+    def __init__(self, clips):
+        super().__init__()
+        self._left = clips
+
+    def check(self, state):
+        self._left -= 1
+        if self._left < 0:
+            raise Stopped(state)
+
+
+def test_what_an_interrupted_sheet_left_is_no_part_of_the_next(run, tmp_path):
+    with_logits(run, [5.0, 1.0, 2.0, 0.2])
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    mine = out / "corpus/labelled_recordings/mine.wav"
+    mine.parent.mkdir(parents=True)
+    mine.touch()
+    review_sheet(run, whole, 1)
+    with pytest.raises(Stopped):
+        review_sheet(run, out, 4, stop=_StopAfter(2))
+    review_sheet(run, out, 1)
+    expected = {path.relative_to(whole) for path in whole.rglob("*")}
+    assert {path.relative_to(out) for path in out.rglob("*")} == {*expected, mine.relative_to(out)}

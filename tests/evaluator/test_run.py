@@ -6,11 +6,13 @@ import shutil
 import pytest
 
 from hum_evaluator.run import evaluate
+from hum_shared import edited
 from hum_shared.config.cfg import write_cfg
 from hum_shared.config.evaluation import EvaluationCfg
-from hum_shared.errors import CfgError, InputError, PartialFailure, Stopped
+from hum_shared.errors import CfgError, InputError, MachineError, PartialFailure, Stopped
 from hum_shared.index import PredictionIndex, read_index
 from hum_shared.layout import table_file
+from hum_shared.locks import LOCK_FILE, alone
 from hum_shared.selections import read_selections
 from hum_shared.stopping import StopRequest
 from support.score_tracks import log_header, two_class_windows, write_log, write_track
@@ -415,3 +417,69 @@ def test_a_stopped_run_leaves_no_index_and_is_made_anew(tmp_path):
         evaluate(cfg, stop=stop)
     assert not (run / "evaluation/index.json").exists()
     assert evaluate(cfg).n_selections == 1
+
+
+def _killed_at(monkeypatch, table, *, after):
+    """Let the process end when it is about to write a table, or has just written it."""
+
+    def killed(target, text, write=edited.write_text):
+        if target.name == table.name:
+            if after:
+                write(target, text)
+            raise KeyboardInterrupt
+        write(target, text)
+
+    monkeypatch.setattr(edited, "write_text", killed)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_table_of_a_killed_run_is_not_taken_for_changed_by_hand(tmp_path, monkeypatch, capsys, after):
+    run = run_folder(tmp_path)
+    for recording in (CLIP, HOSTILE):
+        write_track(run / "prediction", recording, CALL)
+    evaluate(a_cfg(tmp_path))
+    with monkeypatch.context() as patch:
+        _killed_at(patch, table_file(run / "evaluation/annotations", HOSTILE), after=after)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(a_cfg(tmp_path, threshold=0.93))
+    assert not evaluate(a_cfg(tmp_path, threshold=0.93)).up_to_date
+    assert _kept_aside(run) == []
+    assert "by hand" not in capsys.readouterr().err
+    assert not (run / "evaluation" / edited.RECORD).exists()
+
+
+def test_two_evaluations_of_a_run_do_not_write_at_the_same_time(tmp_path):
+    run = run_folder(tmp_path)
+    write_track(run / "prediction", CLIP, CALL)
+    cfg = a_cfg(tmp_path)
+    with alone(run, run / "evaluation" / LOCK_FILE), pytest.raises(MachineError, match="another process is writing"):
+        evaluate(cfg)
+    assert evaluate(cfg).n_selections == 1
+
+
+def test_what_a_decoder_was_tuned_on_is_kept_up_to_date(tmp_path):
+    run = run_folder(tmp_path)
+    write_track(run / "prediction", CLIP, CALL)
+    decoder = tmp_path / "decoder.json"
+    cfg = a_cfg(tmp_path, decoder="hysteresis", decoder_file="decoder.json")
+
+    def tune_on(tape):
+        content = {"schema_version": 1, "best": "hysteresis", "decoders": {"hysteresis": {}}}
+        content["tuned_on"] = {"tapes": [{"tape": tape}]}
+        decoder.write_text(json.dumps(content), encoding="utf-8")
+
+    tune_on("a.wav")
+    evaluate(cfg)
+    assert evaluate(cfg).up_to_date
+    tune_on("b.wav")
+    evaluate(cfg)
+    tuned_on = read_index(run / "evaluation/index.json", PredictionIndex).meta.tuned_on
+    assert tuned_on == {"tapes": [{"tape": "b.wav"}]}
+
+
+def test_recordings_that_could_not_be_scored_are_told_of(tmp_path):
+    run = run_folder(tmp_path)
+    write_track(run / "prediction", CLIP, CALL)
+    (run / "prediction/failures.json").write_text(json.dumps({"broken.wav": "truncated"}), encoding="utf-8")
+    (note,) = evaluate(a_cfg(tmp_path)).notes
+    assert "1 recordings could not be scored, and were not searched: broken.wav;" in note

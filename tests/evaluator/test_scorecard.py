@@ -61,11 +61,12 @@ def entry(**values):
 
 
 def test_the_last_layer_that_judged_a_selection_ranks_it():
-    least = {"rf_prob": 0.1, "confidence": 0.2, "score_max": 0.3, "cnn_logit_mean": -4.0}
-    for name, value in least.items():
-        lower, higher = entry(**least), entry(**dict.fromkeys(least, 0.0) | {name: value + 0.01})
+    layers = ["rf_prob", "confidence", "score_max", "cnn_logit_mean"]
+    for number, last in enumerate(layers):
+        earlier = layers[number + 1 :]
+        lower = entry(**{last: 0.5}, **dict.fromkeys(earlier, 0.9))
+        higher = entry(**{last: 0.6}, **dict.fromkeys(earlier, 0.1))
         assert ranks([higher, lower, lower]).tolist() == [1, 0, 0]
-        least = {**least, name: None}
     assert np.isnan(ranks([entry()])).all()
     assert len(ranks([])) == 0
 

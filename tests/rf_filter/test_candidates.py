@@ -159,3 +159,9 @@ def test_folders_that_are_not_there_are_named(tmp_path: Path, runs: str, scores:
     (tmp_path / "runs").mkdir()
     with pytest.raises(InputError, match="nowhere: no such folder"):
         find_tables(tmp_path / runs, scores and tmp_path / scores)
+
+
+def test_hidden_folders_hold_no_runs(tmp_path: Path) -> None:
+    for run in ("m/v", ".trash/v", "m/.old"):
+        write_table(tmp_path / "runs" / run, CLIP, [Selection(2, 3)])
+    assert {table.run for table in find_tables(tmp_path / "runs")} == {tmp_path / "runs/m/v"}

@@ -88,6 +88,12 @@ def test_downsampling_keeps_all_targets_and_counts_noise_tape_by_tape() -> None:
     assert downsample(labels, tapes, 2, seed=0).tolist() == kept.tolist()
 
 
+def test_downsampling_may_keep_any_noise_row() -> None:
+    labels, tapes, _ = rows([(2, 10)])
+    kept = {row for seed in range(20) for row in downsample(labels, tapes, 2, seed).tolist()}
+    assert kept == set(range(12))
+
+
 def test_without_a_ratio_nothing_is_left_out() -> None:
     labels, tapes, _ = rows([(2, 10)])
     assert len(downsample(labels, tapes, None, seed=0)) == 12

@@ -55,15 +55,15 @@ def test_a_forest_that_knows_nothing_passes_everything() -> None:
 
 
 def test_a_tape_that_would_lose_its_calls_counts_against_a_threshold() -> None:
-    is_target, probs = separated(300, 90)
-    tapes = tapes_of(390)
-    poor = is_target & (tapes == "1.wav") & (np.cumsum(is_target & (tapes == "1.wav")) <= 12)
+    is_target, probs = separated(1500, 450)  # with fewer calls, the doubt about all of them would decide
+    tapes = tapes_of(1950)
+    poor = is_target & (tapes == "1.wav") & (np.cumsum(is_target & (tapes == "1.wav")) <= 60)
     probs[poor] = 0.3  # 4 % of all calls, but 12 % of this tape's
-    noisy = ~is_target & (np.cumsum(~is_target) <= 60)
+    noisy = ~is_target & (np.cumsum(~is_target) <= 300)
     probs[noisy] = 0.5
     found = recommend(events_of(is_target), tapes, probs, across_tapes=True)
     assert 0.2 < found.threshold < 0.3
-    assert recommend(events_of(is_target), tapes_of(390, 1), probs, across_tapes=True).threshold <= 0.65
+    assert 0.5 < recommend(events_of(is_target), tapes_of(1950, 1), probs, across_tapes=True).threshold < 0.8
 
 
 def test_calls_found_by_many_runs_are_no_more_evidence_than_calls() -> None:

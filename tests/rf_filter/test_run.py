@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from hum_rf_filter import extraction
+from hum_rf_filter import extraction, run_features
 from hum_rf_filter.filtering import Kept, filtered_row
 from hum_rf_filter.run import run_filter
+from hum_rf_filter.tables import write_features
 from hum_shared.audio import probe
 from hum_shared.errors import AudioError, InputError, ModelError, PartialFailure, Stopped
 from hum_shared.files import read_json, sha256_file
@@ -483,3 +485,26 @@ def test_the_cards_calibration_makes_votes_probabilities(case: Case) -> None:
 def test_a_signal_while_libraries_are_imported_ends_with_75(case: Case) -> None:
     assert told_to_stop_while_importing("hum_rf_filter.__main__", "sklearn", "run", str(case.cfg)) == 75
     assert not (case.run / "postrf" / "index.json").exists()
+
+
+def test_features_of_a_killed_run_with_other_settings_are_not_taken_for_right_ones(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_filter(case.cfg)
+    right, text = case.files(), case.cfg.read_text(encoding="utf-8")
+
+    def killed(file: Path, table: pd.DataFrame) -> None:
+        write_features(file, table)
+        raise KeyboardInterrupt  # before it is noted what they were made from
+
+    case.cfg.write_text(text.replace(f"hop={SETTINGS.hop}", "hop=64"), encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr(run_features, "write_features", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_filter(case.cfg)
+    case.cfg.write_text(text, encoding="utf-8")
+    run_filter(case.cfg)
+    found = case.files()
+    names = [name for name in right if "features_py" in name]
+    assert names
+    assert {name: found[name] for name in names} == {name: right[name] for name in names}

@@ -267,3 +267,13 @@ def test_a_file_without_permission_to_read_is_refused(tmp_path):
     path.chmod(0)
     with pytest.raises(AudioError, match=r"secret\.wav: cannot be read \(Permission denied\)"):
         audio.probe(path)
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+def test_float_files_hold_their_samples_and_no_time(tmp_path, subtype):
+    samples = np.sin(np.arange(100.0))
+    audio.write_wav(tmp_path / "a.wav", samples, 8000, subtype)
+    content = (tmp_path / "a.wav").read_bytes()
+    time_at = content.index(b"PEAK") + 12
+    assert content[time_at : time_at + 4] == bytes(4)
+    np.testing.assert_allclose(soundfile.read(tmp_path / "a.wav")[0], samples, atol=1e-7)

@@ -138,6 +138,20 @@ def test_classes_are_kept_apart_and_argmax_noise_does_not_count(decoder):
     assert found.end_s[0] <= found.start_s[1] == pytest.approx(1.5, abs=0.01)
 
 
+def test_a_long_selection_leaves_no_room_for_those_of_another_class_within_it():
+    rows = np.full((100, 3), (0.1, 0.9, 0.0))
+    rows[20:30] = rows[40:50] = (0.0, 0.45, 0.55)
+    found = decode(frames(rows, step_s=0.1), DecoderSettings(decoder="hysteresis", threshold=0.4, edge_level=0.4))
+    assert (found.class_index.tolist(), spans(found)) == ([1], [(0.0, pytest.approx(10.0))])
+
+
+def test_a_selection_without_a_row_has_the_score_of_the_nearest():
+    late = DecoderSettings(decoder="hysteresis", onset_shift_s=0.21, offset_shift_s=-0.05)
+    found = decode(frames([0.0, 0.6, 0.01, 0.0], step_s=1.0), late)
+    assert spans(found) == [(pytest.approx(1.543, abs=0.001), pytest.approx(1.619, abs=0.001))]
+    assert found.score_max.tolist() == [0.6]
+
+
 @pytest.mark.parametrize("decoder", CURVE_DECODERS)
 @given(tracks, st.floats(0, 1))
 @settings(max_examples=60)

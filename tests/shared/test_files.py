@@ -173,3 +173,13 @@ def test_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
 def test_digest_of_json_does_not_depend_on_order() -> None:
     assert files.sha256_json({"a": 1, "b": [1, 2]}) == files.sha256_json({"b": [1, 2], "a": 1})
     assert files.sha256_json({"a": 1}) != files.sha256_json({"a": 2})
+
+
+def test_the_umask_is_never_touched_since_other_threads_write_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = tmp_path / "as the system does"
+    expected.touch()
+    monkeypatch.setattr(os, "umask", lambda _: pytest.fail("a thread that writes meanwhile would get this umask"))
+    files.write_text(tmp_path / "a.txt", "")
+    assert (tmp_path / "a.txt").stat().st_mode == expected.stat().st_mode

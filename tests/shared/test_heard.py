@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hum_shared.heard import by_tape, stretches
+from hum_shared.heard import by_tape, shared_s, stretches
 from hum_shared.index import RecordingInfo
 from hum_shared.intervals import duration
 from hum_shared.status.runs import hours_of
@@ -35,6 +35,18 @@ def test_each_second_of_a_tape_counts_once(recordings: list[RecordingInfo]) -> N
         assert {second for start, end in parts.tolist() for second in range(int(start), int(end))} == heard[tape]
         assert duration(parts) == len(heard[tape])
     assert hours_of(recordings) == pytest.approx(sum(map(len, heard.values())) / 3600)
+
+
+@pytest.mark.parametrize(
+    ("offsets_s", "shared"),
+    [((0, 59.92, 119.84), {}), ((0, 59), {"a": pytest.approx(1)}), ((0, 59.85), {"a": pytest.approx(0.15)})],
+)
+def test_what_recordings_share_is_known_but_not_the_padding_of_neighbours(
+    offsets_s: tuple[float, ...], shared: dict[str, float]
+) -> None:
+    found = [RecordingInfo(name=f"{offset_s}.wav", tape="a", offset_s=offset_s, dur_s=60) for offset_s in offsets_s]
+    elsewhere = RecordingInfo(name="b.wav", tape="b", offset_s=0, dur_s=60)
+    assert shared_s([*found, elsewhere]) == shared
 
 
 def test_nothing_heard() -> None:

@@ -111,3 +111,12 @@ def test_the_model_of_a_folder(tmp_path: Path) -> None:
         layout.model_file(tmp_path)
     (models / "ANIMAL-SPOT.pk").touch()
     assert layout.model_file(tmp_path) == models / "ANIMAL-SPOT.pk"
+
+
+def test_hidden_folders_hold_no_runs(tmp_path: Path) -> None:
+    for folder in ("m/v", ".trash/v", "m/.old"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "m" / "notes.txt").touch()
+    assert layout.run_folders(tmp_path) == [tmp_path / "m" / "v"]
+    with pytest.raises(InputError, match="no such folder"):
+        layout.run_folders(tmp_path / "nowhere")

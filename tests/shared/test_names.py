@@ -1,3 +1,4 @@
+import unicodedata
 from datetime import datetime
 
 import pytest
@@ -207,7 +208,20 @@ def test_audio_by_suffix(name: str, expected: bool) -> None:
         ("99999999_250000_20201207_120000.wav", datetime(2020, 12, 7, 12, 0, 0)),
         ("387_20201207_cut.wav_120000_120001.wav", None),
         ("120201207_1200001.wav", None),
+        ("SITE-B_2024-05-07_22-30-00.wav", datetime(2024, 5, 7, 22, 30, 0)),
+        ("2024-05-07T040000Z.wav", datetime(2024, 5, 7, 4, 0, 0)),
+        ("REC 20240508 010000.wav", datetime(2024, 5, 8, 1, 0, 0)),
+        ("Pond A 2024-05-03 21-00-00.wav", datetime(2024, 5, 3, 21, 0, 0)),
+        ("2024-0508 010000.wav", None),
     ],
 )
 def test_the_clock_at_a_tapes_start_is_read_from_its_name(name, expected):
     assert names.tape_start(name) == expected
+
+
+def test_tapes_of_two_unicode_forms_are_one_tape_and_names_stay_as_they_are() -> None:
+    name = unicodedata.normalize("NFD", "Grün_20240131_cut.wav_0_10.wav")
+    found = names.parse_recording(name)
+    assert found.tape == unicodedata.normalize("NFC", "Grün_20240131_cut.wav")
+    assert found.name == name
+    assert names.tape_key(unicodedata.normalize("NFD", "Grün.wav")) == names.tape_key("Grün.wav")

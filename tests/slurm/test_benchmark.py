@@ -16,6 +16,7 @@ from hum_slurm.context import open_context
 from hum_slurm.factories.benchmark import plan_benchmark
 from hum_slurm.factories.training import plan_training
 from hum_slurm.plan import Plan
+from hum_slurm.recordings import labelled_recordings
 from support.slurm_workspace import HOSTILE, make_workspace, read_rows, write_json
 
 V50 = {"seq_len": 0.4, "hop": 0.05, "threshold": 0.5}
@@ -398,10 +399,16 @@ def test_recordings_that_are_not_there_are_refused(tmp_path: Path, name: str) ->
         plan(root, predict_in=str(root / "data/bench" / name))
 
 
+def test_hidden_folders_and_datasets_are_no_labelled_recordings(tmp_path: Path) -> None:
+    for name in (".labelled_recordings_old", "dataset_labelled_recordings", "labelled_recordings v1"):
+        (tmp_path / name).mkdir()
+    assert labelled_recordings(tmp_path) == tmp_path / "labelled_recordings v1"
+
+
 def test_a_corpus_with_two_folders_of_labelled_recordings_is_refused(tmp_path: Path) -> None:
     root = trained(tmp_path / "w")
     (root / "data/bench/old_labelled_recordings").mkdir()
-    with pytest.raises(InputError, match="found: labelled_recordings, old_labelled_recordings"):
+    with pytest.raises(InputError, match="labelled_recordings and old_labelled_recordings both contain"):
         plan(root)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hum_shared.errors import InputError, MachineError
+from hum_shared.files import write_json
 from hum_shared.layout import Workspace
 from hum_shared.progress import track
 from hum_slurm import cluster
@@ -212,6 +213,20 @@ def test_a_task_whose_cfg_was_written_after_it_ended_is_open(place: Place) -> No
     rewritten, other = place.status()["train"]["tasks"]
     assert (rewritten["state"], rewritten["reason"]) == ("open", "its cfg was written since")
     assert other["state"] == "done"
+
+
+def test_a_copied_workspace_is_as_done_as_the_one_it_is_a_copy_of(place: Place) -> None:
+    place.submit("train")
+    place.end("train", 0, 0, "100_0")
+    workspace = Workspace(place.root)
+    row = read_rows(workspace.training_jobs.manifest("train"))[0]
+    progress = {"stage": "train", "task": row["task"], "state": "done", "done": 1, "total": 1, "unit": "clips"}
+    times = {"rate": None, "started": "2024-05-07T19:00:00+00:00", "updated": "2024-05-07T20:00:00+00:00"}
+    write_json(workspace.progress_file("train", row["task"]), {**progress, **times})
+    (cfg,) = (place.root / text for text in row["inputs"] if text.endswith(".cfg"))
+    later_ns = workspace.training_jobs.outcome("train", 0).stat().st_mtime_ns + 1_000_000
+    os.utime(cfg, ns=(later_ns, later_ns))  # files are copied in any order
+    assert place.status()["train"]["tasks"][0]["state"] == "done"
 
 
 def test_status_tells_states_with_reason_and_log(place: Place) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from hum_shared.layout import Jobs
 from hum_slurm.job_states import TaskState
 from hum_slurm.retry import Resources, kept_back, resources_for
-from hum_slurm.row_states import Outcome, RowState, judge, last_error
+from hum_slurm.row_states import Outcome, RowState, judge, last_error, read_outcome
 from hum_slurm.site import JobSettings
 from support.slurm_workspace import stand_in_rows
 
@@ -103,3 +105,16 @@ def test_a_log_of_one_row_needs_no_line_that_begins_it(tmp_path: Path) -> None:
     log.write_text("error: no such file\nbye\n")
     assert last_error(log, 7) == "no such file"
     assert last_error(tmp_path / "none.log", 7) == ""
+
+
+@pytest.mark.parametrize("changed", [{"job": ""}, {"job": "7"}, {"exit_code": None}, {"manifest_sha256": "b"}])
+def test_an_outcome_that_is_none_of_ours_is_as_good_as_none(tmp_path: Path, changed: dict[str, object]) -> None:
+    jobs, value = Jobs(tmp_path), {"manifest_sha256": "a", "index": 0, "exit_code": 0, "job": "7_0"}
+    path = jobs.outcome(ROW.stage, ROW.index)
+    path.parent.mkdir()
+    path.write_text(json.dumps(value))
+    found = read_outcome(jobs, ROW, "a")
+    assert found is not None
+    assert (found.exit_code, found.job) == (0, "7_0")
+    path.write_text(json.dumps({**value, **changed}))
+    assert read_outcome(jobs, ROW, "a") is None

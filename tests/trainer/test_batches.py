@@ -34,7 +34,7 @@ def _clips(folder, lengths):
 def _store(clips, front_end, *, whole, cache_dir=None, window=WINDOW):
     return build_store(
         clips, front_end, window, whole=whole, bins=front_end.opts.n_fft // 2 + 1, cache_dir=cache_dir,
-        num_workers=1, filter_broken=False, on_clip=lambda _: None,
+        num_workers=1, filter_broken=False,
     )  # fmt: skip
 
 

@@ -9,8 +9,9 @@ import soundfile
 
 from hum_shared.errors import InputError
 from hum_shared.index import write_index
+from hum_shared.intervals import inside
 from hum_trainer.indexing import index_corpus
-from hum_trainer.labelled_recordings import inside_calls, read_labelled_recordings
+from hum_trainer.labelled_recordings import read_labelled_recordings
 from hum_trainer.recording_audio import read_audio
 from support.corpora import make_corpus
 
@@ -117,7 +118,7 @@ def test_a_time_is_inside_from_a_calls_start_to_before_its_end(tmp_path):
     recording = read_labelled_recordings(tmp_path / "corpus_index.json")[0]
     start_s, end_s = recording.calls[1]
     times = np.array([[0.0, start_s - 1e-6, start_s], [end_s - 1e-6, end_s, recording.dur_s]])
-    assert inside_calls(recording.calls, times).tolist() == [[False, False, True], [True, False, False]]
+    assert inside(times, recording.calls).tolist() == [[False, False, True], [True, False, False]]
 
 
 def test_audio_is_mono_at_the_rate_asked_for_and_the_cache_gives_the_same(tmp_path):

@@ -62,6 +62,15 @@ def test_noise_clips_keep_the_margin_between_them_while_that_leaves_room(room_s,
         assert second.start_s >= earliest_s
 
 
+@pytest.mark.parametrize(("clip", "earliest_s"), [((2.1, 3.3), 2.2), ((2.152, 3.152), 2.152)])
+def test_the_margin_is_also_kept_to_noise_next_to_the_clip_while_that_leaves_room(clip, earliest_s):
+    wishes = [NoiseRequest(0, "t", 1.0, (0.0, 1.0), (0.0, 2.1)), NoiseRequest(0, "t", 1.0, clip, None)]
+    for seed in range(20):
+        (first, second), skipped = mine(wishes, {"t": as_intervals([(0, 1)])}, 0.1, rng(seed))
+        assert (first.end_s, first.source, skipped) == (2.1, "raw", 0)
+        assert second.start_s >= earliest_s
+
+
 def test_every_hum_gets_one_before_any_gets_two():
     wishes = [NoiseRequest(hum, "t", 1.0, (0.0, 2.999), None) for hum in (0, 0, 1, 1)]
     for seed in range(20):
@@ -73,6 +82,11 @@ def test_all_starts_that_fit_are_taken_sooner_or_later():
     free = as_intervals([(0.0, 0.102), (1.0, 1.05), (2.0, 2.1)])
     generator = rng()
     assert {place(free, 0.1, generator) for _ in range(200)} == {0.0, 0.001, 0.002, 2.0}
+
+
+@pytest.mark.parametrize(("start_s", "dur_s", "end_s"), [(0.1 + 0.2, 0.5, 0.8), (0.3, 0.4, 0.7)])
+def test_a_start_that_just_fits_is_not_lost_to_the_rounding_of_sums(start_s, dur_s, end_s):
+    assert place(as_intervals([(start_s, end_s)]), dur_s, rng()) == 0.3
 
 
 def test_nothing_fits_into_nothing():

@@ -243,3 +243,11 @@ def test_hums_from_selection_tables_are_cut_from_their_recordings(tmp_path):
         original, _ = soundfile.read(tmp_path / "cut out" / hum.file_name, dtype="int16")
         clip, _ = soundfile.read(tmp_path / "out" / "dataset_random" / entry.fn, dtype="int16")
         np.testing.assert_array_equal(clip, original)
+
+
+def test_a_damaged_dataset_is_made_anew(tmp_path):
+    make_corpus(tmp_path / "c")
+    whole = run(tmp_path / "c", tmp_path / "out")
+    index = tmp_path / "out" / "dataset_random" / "variant_index.json"
+    index.write_text("{")
+    assert run(tmp_path / "c", tmp_path / "out").entries == whole.entries

@@ -202,3 +202,26 @@ def test_a_selection_that_reaches_beyond_its_recording_ends_there(tmp_path):
     beyond, _, behind = indexed.problems
     assert "9–12 s lie outside its clip of 10 s; it is taken to end there" in beyond.message
     assert (beyond.left_out, behind.left_out) == (False, True)
+
+
+def test_a_table_of_a_clip_without_cut_out_calls_is_told_of(tmp_path):
+    make_corpus(tmp_path)
+    clip, labelled = "999_20210101_cut.wav", min((tmp_path / "labelled_recordings").iterdir())
+    shutil.copy(labelled, tmp_path / "labelled_recordings" / clip)
+    write_selections(tmp_path / "999_20210101_cut.Table.1.selections.txt", [Selection(1, 2), Selection(3, 4)])
+    write_selections(tmp_path / f"{labelled.stem}.Table.1.selections.txt", [Selection(1, 2)])  # its calls are cut out
+    (problem,) = index_corpus(tmp_path).problems
+    assert f"{clip}: none of its calls are cut out, and the 2 of its selection table are not read" in problem.message
+
+
+@pytest.mark.parametrize(("column", "n_problems"), [("Species", 1), ("Observer", 0)])
+def test_a_column_by_which_rows_are_of_several_kinds_is_told_of(tmp_path, column, n_problems):
+    make_corpus(tmp_path)
+    clips = sorted(path.stem for path in (tmp_path / "labelled_recordings").iterdir())
+    for clip, kind in zip(clips[:2], ("frog $1", "Vögel"), strict=True):
+        rows = [Selection(1, 2, extra={column: kind}), Selection(3, 4, extra={column: "frog $1"})]
+        write_selections(tmp_path / f"{clip}.Table.1.selections.txt", rows, extra_columns=[column])
+    problems = index_corpus(tmp_path, from_selections=True).problems
+    assert len(problems) == n_problems
+    if problems:
+        assert "column 'Species' says 'frog $1' (3), 'Vögel' (1), but types are read from" in problems[0].message

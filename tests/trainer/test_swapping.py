@@ -1,6 +1,7 @@
 import pytest
 
-from hum_trainer.swapping import replaced_folder
+from hum_shared.errors import MachineError
+from hum_trainer.swapping import remove_leftovers, replaced_folder
 
 
 def files(folder):
@@ -47,3 +48,22 @@ def test_the_old_folder_of_a_run_killed_while_swapping_is_put_back(tmp_path):
     with pytest.raises(RuntimeError):
         fail_in(tmp_path / "d", RuntimeError())
     assert files(tmp_path) == ["d/old"]
+
+
+def test_two_runs_do_not_make_the_same_folder(tmp_path):
+    with (
+        replaced_folder(tmp_path / "d"),
+        pytest.raises(MachineError, match="another process"),
+        replaced_folder(tmp_path / "d"),
+    ):
+        pass
+    assert files(tmp_path) == []
+    assert (tmp_path / "d").is_dir()
+
+
+def test_what_a_run_left_that_was_killed_at_its_very_end_is_removed(tmp_path):
+    for name in ("d", ".d.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("")
+    remove_leftovers(tmp_path / "d")
+    assert files(tmp_path) == ["d/file"]

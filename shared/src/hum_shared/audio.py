@@ -24,6 +24,7 @@ _MP3_RUN_UP = 1 << 14
 # The last page of Ogg Vorbis may end before its samples do; what is sought in it is found that much too late. It holds
 # up to 255 packets, mostly of 1024 new samples.
 _OGG_RUN_UP = 1 << 18
+_HEADER_BYTES = 512  # of a WAV file that libsndfile writes, more than enough
 _MOST_FRAMES = 1 << 48  # libsndfile gives 2^63 − 1 for a FLAC stream of unknown length
 
 
@@ -206,7 +207,7 @@ def mono_blocks(path: Path, block_s: float, target_rate: int | None = None) -> I
 
 
 def write_wav(path: Path, samples: NDArray[Any], sample_rate: int, subtype: str) -> None:
-    """Write samples, shape (frames,) or (frames, channels), as WAV; not atomically.
+    """Write samples, shape (frames,) or (frames, channels), as WAV; not atomically. The same samples, the same bytes.
 
     Parameters
     ----------
@@ -220,6 +221,9 @@ def write_wav(path: Path, samples: NDArray[Any], sample_rate: int, subtype: str)
     """
     content = io.BytesIO()
     soundfile.write(content, samples, sample_rate, subtype=subtype, format="WAV")
+    peak = content.getvalue()[:_HEADER_BYTES].find(b"PEAK") if subtype in ("FLOAT", "DOUBLE") else -1
+    if peak >= 0:  # a chunk of its size, a version, and the time, which no two runs would write alike
+        content.getbuffer()[peak + 12 : peak + 16] = bytes(4)
     try:
         path.write_bytes(content.getbuffer())
     except OSError as error:

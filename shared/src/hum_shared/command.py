@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import importlib
+import multiprocessing
 import os
 import re
 import signal
@@ -127,11 +128,23 @@ def end_with_parent() -> None:
     container stands between the two: nothing happens there.
     """
     parent = os.environ.pop(PARENT_VARIABLE, "")  # what this process starts is its own affair
-    if parent != str(os.getppid()) or sys.platform != "linux":
+    if parent == str(os.getppid()):
+        _follow(int(parent), signal.SIGTERM)
+
+
+def die_with_parent() -> None:
+    """Have this worker process of a pool killed when the one that started it ends, also if that was killed itself."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        _follow(parent.pid, signal.SIGKILL)
+
+
+def _follow(parent: int, number: signal.Signals) -> None:
+    if sys.platform != "linux":
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if parent != str(os.getppid()):  # it ended just before
-        os.kill(os.getpid(), signal.SIGTERM)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:  # it ended just before
+        os.kill(os.getpid(), number)
 
 
 def say(message: str) -> None:

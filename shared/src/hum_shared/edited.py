@@ -1,12 +1,14 @@
 """Selection tables that a person changed since they were written: kept aside before others take their place.
 
 An index keeps the digests of its tables. While a run makes them anew there is no index; meanwhile they stand in
-`tables.jsonl` beside it, a line for each table as it is written.
+`tables.jsonl` beside it, a line for each table before it is written: a run that is killed may leave either.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,7 +56,7 @@ class WrittenTables:
         written = self._known()
         present = [path for name in sorted(written) if (path := self._tables / name).is_file()]
         digests = {path: sha256_file(path) for path in present}
-        edited = [path for path in present if digests[path] != written[path.name]]
+        edited = [path for path in present if digests[path] not in written[path.name]]
         aside = self._tables.parent / FOLDER / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
         if edited:
             aside.mkdir(parents=True)
@@ -69,21 +71,24 @@ class WrittenTables:
             "made anew. What was marked there can be learnt from: hum-trainer mine CFG --from-selections"
         )
 
-    def note(self, table: Path) -> None:
-        """Keep what a table is like that was just written."""
+    def write(self, table: Path, text: str) -> None:
+        """Write a table, atomically, and keep what it is like."""
         with self._record.open("a", encoding="utf-8") as file:
-            file.write(_line(table.name, sha256_file(table)))
+            file.write(_line(table.name, hashlib.sha256(text.encode()).hexdigest()))
+            file.flush()
+            os.fsync(file.fileno())
+        write_text(table, text)
 
     def digests(self, tables: Iterable[Path]) -> dict[str, str]:
-        """Return the name of each of these tables, all noted, → its SHA-256; for the index."""
+        """Return the name of each of these tables, all written, → its SHA-256; for the index."""
         noted = self._noted()
-        return {path.name: noted[path.name] for path in sorted(tables)}
+        return {path.name: noted[path.name][-1] for path in sorted(tables)}
 
     def end(self) -> None:
         """Forget the record: the index has it."""
         self._record.unlink(missing_ok=True)
 
-    def _known(self) -> dict[str, str]:
+    def _known(self) -> dict[str, list[str]]:
         if not self._index.exists():
             return self._noted()
         try:
@@ -94,13 +99,16 @@ class WrittenTables:
             since_ns = self._index.stat().st_mtime_ns
             found = [path for path in self._tables.iterdir() if path.name.endswith(TABLE_SUFFIX)]
             written = {path.name: "" if path.stat().st_mtime_ns > since_ns else sha256_file(path) for path in found}
-        return written or {}
+        return {name: [digest] for name, digest in (written or {}).items()}
 
-    def _noted(self) -> dict[str, str]:
-        if not self._record.is_file():
-            return {}
-        *lines, _unfinished = self._record.read_text(encoding="utf-8").split("\n")
-        return {str(name): str(digest) for name, digest in map(json.loads, lines)}
+    def _noted(self) -> dict[str, list[str]]:
+        """Return name → all that a table was, or was about to be, since there is no index."""
+        noted: dict[str, list[str]] = {}
+        if self._record.is_file():
+            *lines, _unfinished = self._record.read_text(encoding="utf-8").split("\n")
+            for name, digest in map(json.loads, lines):
+                noted.setdefault(str(name), []).append(str(digest))
+        return noted
 
 
 def _line(name: str, digest: str) -> str:

@@ -4,12 +4,12 @@
 
     HumError                     exit  what happened
     ├── InputError               2     bad input or cfg: never retried
-    │   ├── CfgError                   a cfg, variant, site or workspace file breaks a rule
-    │   ├── NameFormatError                a file name does not follow the grammar
-    │   ├── AudioError                 a recording cannot be read as it should
-    │   ├── TableError                 a selection table, log or CSV has the wrong shape
-    │   ├── IndexFileError               an index file has the wrong shape
-    │   └── ModelError                 a model or forest file is not one, or does not fit
+    │   ├── CfgError             a cfg, variant, site or workspace file breaks a rule
+    │   ├── NameFormatError      a file name does not follow the grammar
+    │   ├── AudioError           a recording cannot be read as it should
+    │   ├── TableError           a selection table, log or CSV has the wrong shape
+    │   ├── IndexFileError       an index file has the wrong shape
+    │   └── ModelError           a model or forest file is not one, or does not fit
     ├── MachineError             1     no GPU, disk full, out of memory: may work elsewhere
     ├── PartialFailure           3     finished, but some recordings failed
     └── Stopped                  75    stopped on a signal after saving its state

@@ -8,8 +8,8 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import socket
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -56,16 +56,14 @@ def atomic_path(target: Path) -> Iterator[Path]:
     _remove_abandoned(target.parent)
     # The name is cut so that a long recording name plus our affixes stays below the 255-byte limit.
     prefix = f".{target.name.encode()[:120].decode(errors='ignore')}.{_place()}-{os.getpid()}-"
+    temporary = target.parent / f"{prefix}{secrets.token_hex(4)}.part{target.suffix}"
     with _naming(target):
-        handle, name = tempfile.mkstemp(prefix=prefix, suffix=".part" + target.suffix, dir=target.parent)
-        os.close(handle)
-    temporary = Path(name)
+        temporary.touch(exist_ok=False)
     try:
         with _naming(target):
             yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp gives 0600; colleagues must be able to read results
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -157,12 +155,6 @@ def sha256_json(value: Any) -> str:
     """Return the SHA-256 of a JSON value in canonical form (sorted keys, no spaces)."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 @contextmanager

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hum_shared import names
 from hum_shared.errors import IndexFileError, InputError, NameFormatError
@@ -20,11 +20,15 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
 
+Tape = Annotated[str, AfterValidator(names.composed)]
+"""A tape's full name, composed: one and the same however the file system spells it."""
+
+
 class RecordingInfo(_Record):
     """One recording that was looked at, whether or not anything was found in it."""
 
     name: str = Field(description="full file name: the recording's identity")
-    tape: str
+    tape: Tape
     offset_s: float = Field(description="where the recording starts on its tape, s")
     dur_s: float = Field(description="length of the file, s")
     sha256: str | None = Field(default=None, description="digest of the file's bytes")
@@ -182,7 +186,7 @@ class PredictionEntry(_Record):
 
     uid: int
     pred_path: str = Field(description="the annotation table, relative to the run")
-    tape: str
+    tape: Tape
     recording: str | None = None
     start_s: float
     end_s: float

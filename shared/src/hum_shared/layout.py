@@ -14,6 +14,9 @@ from hum_shared import names
 from hum_shared.errors import InputError
 
 WORKSPACE_FILE = "workspace.toml"
+LABELLED, SEGMENTED, RAW = "labelled_recordings", "segmented", "raw_recordings"
+"""What the names of a corpus's folders contain."""
+DATASET_PREFIX = "dataset_"
 CORPUS_INDEX = "corpus_index.json"
 SCORE_SUFFIX = "_predict_output.parquet"
 LOG_SUFFIX = "_predict_output.log"
@@ -231,6 +234,20 @@ class Jobs:
     def outcome(self, stage: str, index: int) -> Path:
         """How the row of the stage's manifest ended last: manifest digest, exit code, job."""
         return self.logs / f"{stage}_{index}.outcome.json"
+
+
+def run_folders(runs: Path) -> list[Path]:
+    """Return the `<model>/<variant>/` folders of `runs/`, sorted, without hidden ones (a sync program's trash).
+
+    Raises
+    ------
+    InputError
+        When there is no such folder.
+    """
+    if not runs.is_dir():
+        raise InputError(f"{runs}: no such folder; --runs wants the folder of <model>/<variant>/ folders")
+    found = (path for path in runs.glob("*/*") if path.is_dir())
+    return sorted(path for path in found if not path.name.startswith(".") and not path.parent.name.startswith("."))
 
 
 def forest_card(forest: Path) -> Path:

@@ -7,7 +7,8 @@
     hum             387_20201207_cut.wav_900_1800.wav_12.3_13.1Q2.wav     <clip>_<start s>_<end s>Q<quality>.wav
     dataset clip    target-Q2_000001_2020_387-20201207-cut_0012345_0013210.wav
 
-A *tape* is the raw recording's full name. Any other file name is a tape of its own that starts at 0 s.
+A *tape* is the raw recording's full name, composed (Unicode form NFC): tapes are compared, files are not looked for by
+it. Any other file name is a tape of its own that starts at 0 s.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ _HUM = re.compile(
     rf"(?:_hw?)?_?[Qq](?P<quality>[0-9]){_AFTERTHOUGHT}{_SUFFIX}",
     _FLAGS,
 )
-_CLOCK = re.compile(r"(?<![0-9])([0-9]{8})[_T-]([0-9]{6})(?![0-9])")
+_CLOCK = re.compile(  # 20240507_205900, 2024-05-07T20-59-00, 20240507 205900
+    r"(?<![0-9])([0-9]{4})([-_]?)([0-9]{2})\2([0-9]{2})[ _T-]([0-9]{2})([-_.]?)([0-9]{2})\6([0-9]{2})(?![0-9])"
+)
 _DATASET_CLIP = re.compile(
     r"(?P<class>[^-]+)-(?P<label>.+?)_(?P<id>[0-9]+)_(?P<year>[0-9]{4})"
     r"_(?P<tape>[^_]*)_(?P<start>[0-9]+)_(?P<end>[0-9]+)\.wav",
@@ -57,7 +60,7 @@ class RecordingName:
     name
         The file's full name: the recording's identity.
     tape
-        The raw recording's full name; `name` itself unless this is a clip.
+        The raw recording's full name, composed; that of the file itself unless this is a clip.
     offset_s
         Where the recording starts on its tape, in seconds; 0 for a tape.
     end_s
@@ -122,12 +125,12 @@ def parse_recording(name: str) -> RecordingName:
     clip = _CLIP.fullmatch(name)
     if clip is None:
         animal, year = _animal_and_year(name)
-        return RecordingName(name, name, 0.0, None, animal, year)
+        return RecordingName(name, composed(name), 0.0, None, animal, year)
     start_s, end_s = float(clip["start"]), float(clip["end"])
     if end_s <= start_s:
         raise NameFormatError(f"{name}: the clip ends at {clip['end']} s, not after its start {clip['start']} s")
     animal, year = _animal_and_year(clip["raw"])
-    return RecordingName(name, clip["raw"], start_s, end_s, animal, year)
+    return RecordingName(name, composed(clip["raw"]), start_s, end_s, animal, year)
 
 
 def tape_start(name: str) -> datetime | None:
@@ -141,12 +144,12 @@ def tape_start(name: str) -> datetime | None:
     Returns
     -------
     datetime or None
-        Without time zone. From the first ``<YYYYMMDD>_<HHMMSS>`` (or with ``T`` or ``-`` between) in the tape's name
-        that is a date and a time; None where there is none.
+        Without time zone. From the first ``<YYYYMMDD>_<HHMMSS>`` in the tape's name that is a date and a time, also
+        with ``T``, ``-`` or a blank between, or as ``<YYYY-MM-DD>_<HH-MM-SS>``; None where there is none.
     """
-    for date, time in _CLOCK.findall(parse_recording(name).tape):
+    for year, _, month, day, hour, _, minute, second in _CLOCK.findall(parse_recording(name).tape):
         try:
-            return datetime.strptime(date + time, "%Y%m%d%H%M%S")
+            return datetime(int(year), int(month), int(day), int(hour), int(minute), int(second))
         except ValueError:
             continue  # digits that are no date
     return None
@@ -249,8 +252,8 @@ def format_dataset_clip(clip: DatasetClipName) -> str:
 
 
 def tape_key(tape: str) -> str:
-    """Return a tape's name as dataset clips carry it: without suffix, ``_`` as ``-``."""
-    return re.sub(rf"{_SUFFIX}\Z", "", tape, flags=re.I).replace("_", "-")
+    """Return a tape's name as dataset clips carry it: composed, without suffix, ``_`` as ``-``."""
+    return re.sub(rf"{_SUFFIX}\Z", "", composed(tape), flags=re.I).replace("_", "-")
 
 
 def class_of(dataset_clip: str) -> str:

@@ -106,6 +106,27 @@ def find_recordings(source: Path, *, recursive: bool, remedy: str = "Check input
     return recordings
 
 
+def corpus_folder(root: Path, part: str) -> Path | None:
+    """Return the one folder of a corpus whose name contains `part`; None where there is none.
+
+    Hidden folders and `dataset_*` are not looked at.
+
+    Raises
+    ------
+    InputError
+        When two folders match.
+    """
+    found = sorted(
+        path
+        for path in root.iterdir()
+        if part in path.name and path.is_dir() and not path.name.startswith((".", layout.DATASET_PREFIX))
+    )
+    if len(found) > 1:
+        listed = " and ".join(path.name for path in found)
+        raise InputError(f"{root}: {listed} both contain {part!r} in their names; only one may. Rename or move one.")
+    return found[0] if found else None
+
+
 def files_below(folder: Path) -> Iterator[Path]:
     """Yield the files of a folder and of its sub-folders that are not hidden; linked ones count, each once.
 

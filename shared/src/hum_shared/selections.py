@@ -158,7 +158,7 @@ def _selection(row: Mapping[str, str], path: Path, line: int) -> Selection:
         if not text:
             return None
         try:
-            value = float(text)
+            value = math.nan if "_" in text else float(text)  # float() reads 1_0 as 10
         except ValueError:
             value = math.nan
         if not math.isfinite(value):

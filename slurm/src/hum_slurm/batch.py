@@ -60,8 +60,13 @@ class ArrayJob:
 
     @property
     def name(self) -> str:
-        """The job's name, of plain characters only."""
-        return "hum-" + re.sub(r"[^A-Za-z0-9._-]+", "_", self.script.stem)
+        """The job's name in Slurm."""
+        return job_name(self.script)
+
+
+def job_name(script: Path) -> str:
+    """Return the name that the jobs of a batch script have in Slurm, of plain characters only."""
+    return "hum-" + re.sub(r"[^A-Za-z0-9._-]+", "_", script.stem)
 
 
 def array_script(

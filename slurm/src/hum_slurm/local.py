@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shlex
@@ -17,21 +16,22 @@ from types import FrameType
 from typing import IO
 
 from hum_shared.command import PARENT_VARIABLE
-from hum_shared.errors import HumError, InputError, Stopped
+from hum_shared.errors import HumError, MachineError, Stopped
 from hum_shared.files import write_json
 from hum_shared.layout import Jobs, Workspace
+from hum_shared.locks import NO_LOCKS
 from hum_shared.manifest import Row, runnable_command
+from hum_shared.outcome import LOCAL, Outcome
 from hum_slurm.outcome import Ended, state_of
 from hum_slurm.progress_files import is_no_op, read_progress
 from hum_slurm.report import Report
 
 _POLL_S = 0.1
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # a file system without them: nothing can be told
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-class _BusyError(InputError):
+class _BusyError(MachineError):
     """Another run is at work on a row."""
 
 
@@ -154,7 +154,7 @@ def _locked(row: Row, log_path: Path) -> IO[bytes]:
             f"it; fuser {shlex.quote(str(log_path))} shows which process it is"
         ) from None
     except OSError as error:
-        if error.errno not in _NO_LOCKS:
+        if error.errno not in NO_LOCKS:
             log.close()
             raise
     return log
@@ -174,8 +174,8 @@ def _finish(one: _Running, workspace: Workspace) -> Ended:
 
 
 def _note_end(result: Ended, ended: list[Ended], jobs: Jobs, manifest_sha256: str, report: Report) -> None:
-    outcome = {"manifest_sha256": manifest_sha256, "index": result.row.index, "exit_code": result.exit_code}
-    write_json(jobs.outcome(result.row.stage, result.row.index), {**outcome, "job": "local"})
+    outcome = Outcome(manifest_sha256=manifest_sha256, index=result.row.index, exit_code=result.exit_code, job=LOCAL)
+    write_json(jobs.outcome(result.row.stage, result.row.index), outcome.model_dump())
     ended.append(result)
     report.ended(result, len(ended))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from hum_shared.errors import InputError, ModelError
 from hum_shared.files import read_json
 from hum_shared.layout import Workspace, model_file
 from hum_shared.manifest import read_manifest
+from hum_shared.model.archive import is_torchscript
 
 CARD_FILE = "model.json"
 
@@ -71,14 +71,6 @@ def known_models(workspace: Workspace) -> list[KnownModel]:
             "Run hum-slurm training first, or put a model at <name>/models/ANIMAL-SPOT.pk there."
         )
     return [_known_model(workspace, name, file) for name, file in sorted(files.items())]
-
-
-def is_torchscript(path: Path) -> bool:
-    """Whether a model file is TorchScript: a zip archive that holds code beside its tensors."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _known_model(workspace: Workspace, name: str, file: str) -> KnownModel:

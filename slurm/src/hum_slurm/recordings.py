@@ -10,13 +10,12 @@ from hum_shared.config.cfg import read_cfg
 from hum_shared.config.prediction import PredictionCfg
 from hum_shared.errors import InputError, NameFormatError
 from hum_shared.index import CorpusIndex, read_index
-from hum_shared.layout import CORPUS_INDEX, SCORE_SUFFIX, Benchmark
+from hum_shared.layout import CORPUS_INDEX, LABELLED, SCORE_SUFFIX, Benchmark
 from hum_shared.names import parse_recording, recording_stem
-from hum_shared.recordings import find_recordings
+from hum_shared.recordings import corpus_folder, find_recordings
 from hum_slurm.context import Context
 from hum_slurm.plan import Plan
 
-_LABELLED = "labelled_recordings"
 _N_NAMED = 5
 
 
@@ -118,7 +117,7 @@ def warn_of_other_tracks(plan: Plan, folders: Iterable[Path], recordings: Path, 
 
 
 def labelled_recordings(corpus: Path) -> Path:
-    """Return the one folder of a corpus whose name contains `labelled_recordings`.
+    """Return the one folder of a corpus whose name contains `labelled_recordings`, as `hum-trainer` finds it.
 
     Raises
     ------
@@ -127,11 +126,7 @@ def labelled_recordings(corpus: Path) -> Path:
     """
     if not corpus.is_dir():
         raise InputError(f"{corpus}: no such corpus folder")
-    found = sorted(folder for folder in corpus.iterdir() if folder.is_dir() and _LABELLED in folder.name)
-    if len(found) != 1:
-        listed = ", ".join(folder.name for folder in found) or "none"
-        raise InputError(
-            f"{corpus}: expected one folder whose name contains {_LABELLED}; found: {listed}. "
-            "Name the recordings with --predict-in."
-        )
-    return found[0]
+    found = corpus_folder(corpus, LABELLED)
+    if found is None:
+        raise InputError(f"{corpus}: no folder whose name contains {LABELLED}. Name the recordings with --predict-in.")
+    return found

@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import ValidationError
 
 from hum_shared.errors import InputError, Stopped
 from hum_shared.files import read_json
 from hum_shared.layout import Jobs, Workspace
 from hum_shared.manifest import Row
+from hum_shared.outcome import LOCAL
+from hum_shared.outcome import Outcome as WrittenOutcome
 from hum_shared.progress import TaskProgress, heartbeat, is_lost
-from hum_slurm.batch import ROW_BEGINS
+from hum_slurm.batch import ROW_BEGINS, job_name
 from hum_slurm.job_states import TaskState
 from hum_slurm.progress_files import read_progress
 from hum_slurm.queue import Queue
@@ -23,6 +27,7 @@ from hum_slurm.written import WrittenStage
 RowStateName = Literal["done", "partial", "failed", "cancelled", "running", "waiting", "open"]
 STATES: tuple[RowStateName, ...] = ("done", "partial", "failed", "cancelled", "running", "waiting", "open")
 
+_COPIED_S = 600.0  # a task's last word and the note of its end are seconds apart, clocks of two machines minutes
 _DIED = frozenset({"OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE"})
 
 
@@ -46,7 +51,7 @@ class Outcome:
         """
         if submission is None:
             return True
-        if self.job == "local":
+        if self.job == LOCAL:
             return self.recorded_ns >= datetime.fromisoformat(submission.submitted_at).timestamp() * 1e9
         return int(self.job.partition("_")[0]) >= submission.job
 
@@ -127,16 +132,16 @@ def _row_state(
         index = submission.index_of(row.index)
         if index is not None:
             last, job, slurm = submission, f"{submission.job}_{index}", queue.state(submission.job, index)
-            name = job_names.get(submission.script, f"hum-{Path(submission.script).stem}")
+            name = job_names.get(submission.script) or job_name(Path(submission.script))
             log = stage.jobs.logs / f"{name}_{job}.out"
     progress = read_progress(workspace, row)
     outcome = read_outcome(stage.jobs, row, stage.manifest_sha256)
     if outcome is not None and not outcome.is_later_than(last):
         outcome = outcome if outcome.is_good and _never_began(progress, slurm) else None
-    if outcome is not None and outcome.job == "local":
+    if outcome is not None and outcome.job == LOCAL:
         log = stage.jobs.log(row.stage, row.task)
     complete = all(workspace.resolve(text).exists() for text in row.outputs)
-    rewritten = outcome is not None and _cfg_is_later(row, outcome, workspace)
+    rewritten = outcome is not None and not _is_copied(outcome, progress) and _cfg_is_later(row, outcome, workspace)
     state, reason = judge(complete=complete, outcome=outcome, slurm=slurm, rewritten=rewritten)
     if slurm is None and _is_at_work(progress, outcome):
         state, reason, log = "running", "", stage.jobs.log(row.stage, row.task)
@@ -161,6 +166,12 @@ def _is_at_work(progress: TaskProgress | None, outcome: Outcome | None) -> bool:
         return False
     beat = heartbeat(progress)
     return beat is not None and (outcome is None or beat.timestamp() * 1e9 > outcome.recorded_ns)
+
+
+def _is_copied(outcome: Outcome, progress: TaskProgress | None) -> bool:
+    """Whether a file is far younger than the task's end it tells of: a copy, with times of its own."""
+    beat = None if progress is None else heartbeat(progress)
+    return beat is not None and outcome.recorded_ns / 1e9 - beat.timestamp() > _COPIED_S
 
 
 def _cfg_is_later(row: Row, outcome: Outcome, workspace: Workspace) -> bool:
@@ -230,14 +241,12 @@ def read_outcome(jobs: Jobs, row: Row, manifest_sha256: str) -> Outcome | None:
     if not path.is_file():
         return None
     try:
-        value: Any = read_json(path)
-    except InputError:
-        return None  # copied half: as good as none
-    if not isinstance(value, dict) or value.get("manifest_sha256") != manifest_sha256:
+        found = WrittenOutcome.model_validate(read_json(path))
+    except (InputError, ValidationError):
+        return None  # copied half, or by another program: as good as none
+    if found.manifest_sha256 != manifest_sha256:
         return None
-    if not isinstance(value.get("exit_code"), int):
-        return None  # by another program: as good as none
-    return Outcome(int(value["exit_code"]), str(value.get("job", "")), path.stat().st_mtime_ns)
+    return Outcome(found.exit_code, found.job, path.stat().st_mtime_ns)
 
 
 def last_error(log: Path, row: int) -> str:

@@ -12,6 +12,7 @@ from hum_shared.errors import InputError
 from hum_shared.files import read_text
 from hum_shared.layout import Jobs, Workspace
 from hum_shared.manifest import Row, manifest_digest, read_manifest
+from hum_slurm.batch import job_name
 from hum_slurm.stages import STAGE_NAMES, Stage, StageName, factory_command, stage, stage_jobs
 
 _ARRAY = re.compile(r"^#SBATCH --array=0-\d+%(\d+)$", re.M)
@@ -49,7 +50,7 @@ class WrittenArray:
     @property
     def job_name(self) -> str:
         """The name its jobs have in Slurm."""
-        return "hum-" + re.sub(r"[^A-Za-z0-9._-]+", "_", self.script.stem)
+        return job_name(self.script)
 
     def indices_of(self, rows: Iterable[Row]) -> list[int]:
         """Return the indices of the tasks that run `rows`, sorted."""
@@ -116,7 +117,7 @@ def no_tasks(jobs: Jobs, name: StageName, set_name: str | None) -> InputError:
 
 def written_stages(workspace: Workspace) -> list[WrittenStage]:
     """Return every stage that has a manifest, of the benchmark and then of its sets, in the order of the stages."""
-    sets = sorted(folder.name for folder in (workspace.benchmark().root / "sets").glob("*/"))
+    sets = sorted(folder.name for folder in workspace.sets_root.glob("*/"))
     return [
         read_stage(workspace, name, set_name)
         for set_name in [None, *sets]

@@ -31,7 +31,7 @@ from hum_shared.config.workspace import workspace_of
 from hum_shared.errors import InputError
 from hum_shared.index import PredictionEntry, PredictionIndex, RecordingInfo, read_index
 from hum_shared.intervals import Intervals, as_intervals, intersection
-from hum_shared.layout import Workspace
+from hum_shared.layout import Workspace, run_folders
 from hum_shared.matching import Matching
 from hum_shared.progress import track
 
@@ -117,7 +117,9 @@ def compare(gt_file: Path, runs_dir: Path, rules: Rules, progress_file: Path | N
         at before that.
     """
     truth = read_truth(gt_file)
-    folders = _run_folders(runs_dir)
+    folders = run_folders(runs_dir)
+    if not folders:
+        raise InputError(f"{runs_dir}: no runs; looked for <model>/<variant>/ folders. Run hum-evaluator run first.")
     found = Comparison()
     refusals: list[str] = []
     scored: list[Scored] = []
@@ -287,21 +289,6 @@ def _compared(index: PredictionIndex, truth: GroundTruth, rules: Rules) -> list[
         return truth.with_digests(scored)
     covered = [recording for recording in scored if truth.covers(recording)]
     return truth.with_digests(covered) if covered else []
-
-
-def _run_folders(runs_dir: Path) -> list[Path]:
-    if not runs_dir.is_dir():
-        raise InputError(f"{runs_dir}: no such folder; --runs wants the folder of <model>/<variant>/ folders")
-    folders = sorted(
-        variant
-        for model in runs_dir.iterdir()
-        if model.is_dir() and not model.name.startswith(".")
-        for variant in model.iterdir()
-        if variant.is_dir() and not variant.name.startswith(".")
-    )
-    if not folders:
-        raise InputError(f"{runs_dir}: no runs; looked for <model>/<variant>/ folders. Run hum-evaluator run first.")
-    return folders
 
 
 def _some(items: Sequence[str]) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 from hum_evaluator.cutout_record import CutoutRecord
 from hum_evaluator.layers import mismatch_of_run
 from hum_shared import names
-from hum_shared.audio import probe, read_exactly, write_wav
+from hum_shared.audio import probe
+from hum_shared.audio_parts import copy_part
 from hum_shared.command import warn
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.prediction import PredictionCfg
@@ -22,21 +23,6 @@ from hum_shared.layout import TABLE_SUFFIX, Benchmark
 from hum_shared.progress import track
 from hum_shared.recordings import RecordingFolder, recordings_folder
 from hum_shared.stopping import StopRequest
-
-# libsndfile subtype of the recording → dtype that carries its samples unchanged, subtype of the WAV file.
-# 24-bit samples come left-aligned in int32 and go back the same way. What is not listed (MP3, Vorbis, …) has no
-# sample format of its own and becomes 16 bits, which every program opens.
-_LOSSLESS = {
-    "PCM_U8": ("int16", "PCM_U8"),
-    "PCM_S8": ("int16", "PCM_U8"),
-    "PCM_16": ("int16", "PCM_16"),
-    "PCM_24": ("int32", "PCM_24"),
-    "PCM_32": ("int32", "PCM_32"),
-    "FLOAT": ("float32", "FLOAT"),
-    "DOUBLE": ("float64", "DOUBLE"),
-    "ULAW": ("int16", "PCM_16"),
-    "ALAW": ("int16", "PCM_16"),
-}
 
 
 @dataclass(frozen=True)
@@ -171,16 +157,13 @@ def cutout_name(stem: str, entry: PredictionEntry) -> str:
 def _cut_recording(source: Path, wanted: Mapping[Path, PredictionEntry]) -> None:
     """Write the selections of a recording, but for those that hold none of its samples."""
     info = probe(source)
-    dtype, subtype = _LOSSLESS.get(info.subtype, ("float32", "PCM_16"))
     for path, entry in wanted.items():
         start = round(entry.start_s * info.sample_rate)
         stop = min(round(entry.end_s * info.sample_rate), info.frames)
         if start >= stop:  # no sound, no file
             continue
-        # Samples of a lossless format are copied as they are; others are decoded.
-        samples = read_exactly(source, start, stop, dtype)
         with atomic_path(path) as temporary:
-            write_wav(temporary, samples, info.sample_rate, subtype)
+            copy_part(source, info, start, stop, temporary)
 
 
 def _stem_of(entry: PredictionEntry) -> str:

@@ -51,7 +51,7 @@ def ranking(tapes: Sequence[tuple[Intervals, Intervals, NDArray[np.float64]]], m
     """Rank the detections of several tapes.
 
     Each detection, the surest first, takes the free call with which its IoU is highest, if that is at least
-    `min_iou` (Everingham et al. 2010, "The PASCAL visual object classes challenge").
+    `min_iou` (the matching of Lin et al. 2014, "Microsoft COCO").
 
     Parameters
     ----------

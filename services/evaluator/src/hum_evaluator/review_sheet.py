@@ -13,7 +13,7 @@ from hum_evaluator.export.rows import Row, read_run
 from hum_shared import names
 from hum_shared.audio import probe, read_frames, write_wav
 from hum_shared.errors import HumError, InputError, PartialFailure
-from hum_shared.files import atomic_path, write_json
+from hum_shared.files import atomic_path, read_json, write_json
 from hum_shared.index import PredictionEntry
 from hum_shared.progress import track
 from hum_shared.recordings import RecordingFolder
@@ -21,6 +21,8 @@ from hum_shared.selections import BASE_COLUMNS, LOGIT_COLUMN, Selection, write_s
 from hum_shared.stopping import StopRequest
 
 SHEET = "review_sheet.txt"
+UNFINISHED = "review_sheet.unfinished.json"
+"""Names the clips of a sheet while it is made: what a killed run leaves is no part of the next one's."""
 CORPUS = "corpus"
 PAD_S = 1.0
 """How much of the recording a clip holds before and after a selection."""
@@ -157,6 +159,8 @@ def review_sheet(
     starts_s: dict[str, float] = {}
     written: list[Clip] = []
     total_s = 0.0
+    _remove_unfinished(out)
+    write_json(out / UNFINISHED, sorted(clip.name for clip in clips))
     with track("review-sheet", f"{run.model}/{run.variant}", "clips", len(clips), progress_file) as progress:
         # As Raven orders the files of a sequence.
         for clip in sorted(clips, key=lambda clip: clip.name):
@@ -173,6 +177,7 @@ def review_sheet(
             progress.advance(1)
         rows = _sheet_rows(chosen, written, starts_s)
         write_selections(out / SHEET, rows, _COLUMNS)
+        (out / UNFINISHED).unlink()
         if failures:
             write_json(out / "failures.json", failures)
             first = next(iter(failures.values()))
@@ -188,13 +193,27 @@ def _write_clip(clip: Clip, corpus: Path, recordings: RecordingFolder) -> float:
     samples = read_frames(source, first, last)
     if len(samples) == 0:
         raise InputError(f"{source}: ends before {clip.start_s} s. Is it the file that was predicted?")
-    with atomic_path(corpus / "labelled_recordings" / clip.name) as temporary:
+    sound, table_path = _clip_files(corpus, clip.name)
+    with atomic_path(sound) as temporary:
         write_wav(temporary, samples, info.sample_rate, "PCM_24" if info.subtype in ("PCM_24", "FLOAT") else "PCM_16")
     length_s = len(samples) / info.sample_rate
     table = [_row(row, row.entry.start_s - clip.start_s, row.entry.end_s - clip.start_s, length_s) for row in clip.rows]
-    path = corpus / "tables" / f"{names.recording_stem(clip.name)}.Table.1.selections.txt"
-    write_selections(path, table, _COLUMNS)
+    write_selections(table_path, table, _COLUMNS)
     return length_s
+
+
+def _clip_files(corpus: Path, clip: str) -> tuple[Path, Path]:
+    """Return where a clip and its table go."""
+    table = f"{names.recording_stem(clip)}.Table.1.selections.txt"
+    return corpus / "labelled_recordings" / clip, corpus / "tables" / table
+
+
+def _remove_unfinished(out: Path) -> None:
+    """Remove the clips and tables of a sheet that was never finished."""
+    if (out / UNFINISHED).is_file():
+        for clip in read_json(out / UNFINISHED):
+            for path in _clip_files(out / CORPUS, str(clip)):
+                path.unlink(missing_ok=True)
 
 
 def _sheet_rows(chosen: Sequence[Row], clips: Sequence[Clip], starts_s: dict[str, float]) -> list[Selection]:

@@ -12,7 +12,7 @@ from hum_evaluator.export import FOLDER as EXPORT_FOLDER
 from hum_evaluator.export import are_there, left_of_earlier, write_exports
 from hum_evaluator.export.rows import selections_of
 from hum_evaluator.selection_rows import index_entries, table_rows
-from hum_evaluator.tracks import Source, find_sources, has_logs, read_prediction
+from hum_evaluator.tracks import Source, find_sources, has_logs, read_prediction, unsearched
 from hum_shared.command import warn
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.decoding import DecoderFile, DecoderSettings, read_decoder_file
@@ -32,10 +32,11 @@ from hum_shared.index import (
     write_index,
 )
 from hum_shared.layout import TABLE_SUFFIX, Workspace, table_file
+from hum_shared.locks import LOCK_FILE, alone
 from hum_shared.progress import track
 from hum_shared.provenance import collect, utc_now
 from hum_shared.scores import read_score_meta
-from hum_shared.selections import write_selections
+from hum_shared.selections import format_selections
 from hum_shared.stopping import StopRequest
 
 _INDEX_VERSION = 3
@@ -101,7 +102,12 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
     tuned = _decoder_file(cfg, workspace, cfg_file)
     settings = cfg.decoding(tuned, str(cfg_file))
     settings_sha256 = sha256_json(
-        {"decoder": settings.model_dump(), "noise_in_anno": cfg.noise_in_anno, "version": _INDEX_VERSION}
+        {
+            "decoder": settings.model_dump(),
+            "noise_in_anno": cfg.noise_in_anno,
+            "version": _INDEX_VERSION,
+            "tuned_on": None if tuned is None else tuned.tuned_on,
+        }
     )
     run = tables.parent.parent
     index_file, failures_file = tables.parent / "index.json", tables.parent / "failures.json"
@@ -119,59 +125,63 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
             else _finished(index_file, tables, settings_sha256, sources, inputs, cfg.exports)
         )
         if done is not None:
+            WrittenTables(tables, index_file).end()
             progress.advance(len(sources), f"nothing to do: {index_file} is up to date")
             return Evaluation(index_file, len(done.meta.recordings or []), len(done.entries), up_to_date=True)
 
-        written = WrittenTables(tables, index_file)
-        if (edited := written.begin()) is not None:
-            warn(edited)
-        # The index says that the tables are complete; until they are, there must be none.
-        index_file.unlink(missing_ok=True)
-        recordings: list[RecordingInfo] = []
-        entries: list[PredictionEntry] = []
-        models = sorted({read_score_meta(source.path).model_sha256 for source in sources if not source.is_log})
-        notes = [] if tuned is None else _tuned_on_others(tuned, cfg.decoder_file, models)
-        for source in sources:
-            if stop is not None:
-                stop.check("this evaluation has no index yet")
-            table = table_file(tables, source.recording)
-            try:
-                prediction = read_prediction(source)
-            except HumError as error:
-                failures[source.recording] = str(error)
+        with alone(tables.parent, tables.parent / LOCK_FILE):
+            written = WrittenTables(tables, index_file)
+            if (edited := written.begin()) is not None:
+                warn(edited)
+            # The index says that the tables are complete; until they are, there must be none.
+            index_file.unlink(missing_ok=True)
+            recordings: list[RecordingInfo] = []
+            entries: list[PredictionEntry] = []
+            models = sorted({read_score_meta(source.path).model_sha256 for source in sources if not source.is_log})
+            notes = [] if tuned is None else _tuned_on_others(tuned, cfg.decoder_file, models)
+            for source in sources:
+                if stop is not None:
+                    stop.check("this evaluation has no index yet")
+                table = table_file(tables, source.recording)
+                try:
+                    prediction = read_prediction(source)
+                except HumError as error:
+                    failures[source.recording] = str(error)
+                    progress.advance(1)
+                    continue
+                found = decode(prediction.windows, settings)
+                try:
+                    with name_that_fits(source.recording):
+                        written.write(table, format_selections(table_rows(prediction, found, cfg.noise_in_anno)))
+                except NameFormatError as error:
+                    failures[source.recording] = str(error)
+                    progress.advance(1)
+                    continue
+                recordings.append(prediction.recording)
+                pred_path = table.relative_to(run).as_posix()
+                entries += index_entries(prediction, found, pred_path, first_uid=len(entries) + 1)
+                notes += prediction.notes
                 progress.advance(1)
-                continue
-            found = decode(prediction.windows, settings)
-            try:
-                with name_that_fits(source.recording):
-                    write_selections(table, table_rows(prediction, found, cfg.noise_in_anno))
-            except NameFormatError as error:
-                failures[source.recording] = str(error)
-                progress.advance(1)
-                continue
-            written.note(table)
-            recordings.append(prediction.recording)
-            pred_path = table.relative_to(run).as_posix()
-            entries += index_entries(prediction, found, pred_path, first_uid=len(entries) + 1)
-            notes += prediction.notes
-            progress.advance(1)
-        notes += _same_audio(recordings)
-        _remove_stale(tables, recordings)
-        tuned_on = None if tuned is None else tuned.tuned_on
-        digests = written.digests(table_file(tables, recording.name) for recording in recordings)
-        index = _index(settings, settings_sha256, recordings, entries, digests, inputs, models, tuned_on, cfg.exports)
-        exported = []
-        if cfg.exports:
-            exported = write_exports(selections_of(run, "evaluation", index), cfg.exports, tables.parent)
-        if left := left_of_earlier(cfg.exports, exported, folder := tables.parent / EXPORT_FOLDER):
-            more = f" and {len(left) - 5} more" if len(left) > 5 else ""
-            notes.append(
-                f"{folder}: {', '.join(left[:5])}{more} may be of earlier selections. Export again, or remove them"
+            notes += _same_audio(recordings)
+            notes += unsearched(scores_dir, failures)
+            _remove_stale(tables, recordings)
+            tuned_on = None if tuned is None else tuned.tuned_on
+            digests = written.digests(table_file(tables, recording.name) for recording in recordings)
+            index = _index(
+                settings, settings_sha256, recordings, entries, digests, inputs, models, tuned_on, cfg.exports
             )
-        write_index(index_file, index)
-        written.end()
-        settle_failures(failures_file, failures, len(failures) + len(recordings))
-        return Evaluation(index_file, len(recordings), len(entries), up_to_date=False, notes=tuple(notes))
+            exported = []
+            if cfg.exports:
+                exported = write_exports(selections_of(run, "evaluation", index), cfg.exports, tables.parent)
+            if left := left_of_earlier(cfg.exports, exported, folder := tables.parent / EXPORT_FOLDER):
+                more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+                notes.append(
+                    f"{folder}: {', '.join(left[:5])}{more} may be of earlier selections. Export again, or remove them"
+                )
+            write_index(index_file, index)
+            written.end()
+            settle_failures(failures_file, failures, len(failures) + len(recordings))
+            return Evaluation(index_file, len(recordings), len(entries), up_to_date=False, notes=tuple(notes))
 
 
 def _same_audio(recordings: Iterable[RecordingInfo]) -> list[str]:
@@ -271,5 +281,4 @@ def _remove_stale(tables: Path, recordings: Sequence[RecordingInfo]) -> None:
 
 
 def _tables(folder: Path) -> set[Path]:
-    # No glob: a folder's name may hold brackets.
-    return {path for path in folder.iterdir() if path.name.endswith(TABLE_SUFFIX)} if folder.is_dir() else set()
+    return set(folder.glob(f"*{TABLE_SUFFIX}"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from hum_shared.layout import LOG_SUFFIX, SCORE_SUFFIX
 from hum_shared.scores import read_score_meta, read_score_track
 
 _HEAD_LINES = 200
+_NAMED = 5  # recordings, in a note
 _ROUNDED_S = 0.001  # times in logs
 _GAP_STEPS = 1.5
 """Starts of two windows that are farther apart than this many usual steps have one missing between them."""
@@ -83,7 +84,7 @@ def find_sources(scores_dir: Path, log_dir: Path) -> tuple[list[Source], dict[st
     """
     failures: dict[str, str] = {}
     sources: list[Source] = []
-    unreadable = _failed_since(scores_dir)
+    unreadable = failed_to_score(scores_dir)
     for path in _listed(scores_dir, SCORE_SUFFIX):
         try:
             recording = read_score_meta(path).recording
@@ -120,8 +121,8 @@ def has_logs(folder: Path) -> bool:
     return bool(_listed(folder, LOG_SUFFIX))
 
 
-def _failed_since(scores_dir: Path) -> dict[str, str]:
-    """Return what `hum-predictor` could not read when it ran last, by recording."""
+def failed_to_score(scores_dir: Path) -> dict[str, str]:
+    """Return what `hum-predictor` could not read when it ran last: recording → reason."""
     if not scores_dir.is_dir():
         return {}
     failed: dict[str, str] = {}
@@ -132,6 +133,18 @@ def _failed_since(scores_dir: Path) -> dict[str, str]:
                 raise InputError(f"{path}: not what hum-predictor writes (recording: reason). Remove it.")
             failed |= {str(name): str(reason) for name, reason in found.items()}
     return failed
+
+
+def unsearched(scores_dir: Path, known: Collection[str] = ()) -> list[str]:
+    """Return a note of the recordings that could not be scored, beyond those that are `known`: none was searched."""
+    lost = sorted(failed_to_score(scores_dir).keys() - set(known))
+    if not lost:
+        return []
+    more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+    return [
+        f"{len(lost)} recordings could not be scored, and were not searched: {', '.join(lost[:_NAMED])}{more}; "
+        f"why, say the failures.json in {scores_dir}"
+    ]
 
 
 def read_prediction(source: Source) -> Prediction:

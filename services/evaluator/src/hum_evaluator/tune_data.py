@@ -152,12 +152,9 @@ def best_temperature(material: Material) -> float:
     odds, labels = [], []
     total = sum(int(rows.sum()) for rows in material.scored)
     every = max(1, -(-total // _ROWS_AT_MOST))
-    starts, ends = material.calls[:, 0], np.maximum.accumulate(material.calls[:, 1])
     for one, scored, offset in zip(material.windows, material.scored, material.offsets_s.tolist(), strict=True):
         rows = np.flatnonzero(scored)[::every]
-        instant_s = one.instant_s[rows] + offset
-        before = np.searchsorted(starts, instant_s, side="right") - 1
-        labels.append((before >= 0) & (instant_s < ends[np.maximum(before, 0)]))
+        labels.append(inside(one.instant_s[rows] + offset, material.calls))
         odds.append(log_odds(one.probs[rows, material.class_index]))
     signed = np.where(np.concatenate(labels), 1.0, -1.0) * np.concatenate(odds)
     loss = [float(np.mean(np.logaddexp(0.0, -signed / temperature))) for temperature in _TEMPERATURES]

@@ -103,7 +103,13 @@ def find_tables(runs: Path, scores: Path | None = None) -> list[RunTable]:
     """
     if not runs.is_dir():
         raise InputError(f"{runs}: no such folder; --runs must be the folder of <model>/<variant>/ runs")
-    folders = [path for path in runs.rglob("annotations") if path.parent.name == "evaluation" and path.is_dir()]
+    folders = [
+        path
+        for path in runs.rglob("annotations")
+        if path.parent.name == "evaluation"
+        and path.is_dir()
+        and not any(part.startswith(".") for part in path.relative_to(runs).parts)  # what a sync program moved away
+    ]
     known = [_eval_cfg(folder.parent.parent).is_file() for folder in folders]
     if scores is not None and not scores.is_dir() and not (known and all(known)):
         raise InputError(f"{scores}: no such folder; --scores must be the folder of the score tracks")

@@ -14,7 +14,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from hum_shared.audio import Samples
-from hum_shared.decoders.windows import log_odds, noise_index
+from hum_shared.decoders.windows import log_odds, nearest_row, noise_index
 from hum_shared.errors import TableError
 from hum_shared.intervals import Intervals
 from hum_shared.scores import ScoreTrack, read_score_track
@@ -95,7 +95,7 @@ def score_context(
     middle_s = (begin_s + end_s) / 2
     first = np.searchsorted(instants_s, begin_s, side="left")
     stop = np.searchsorted(instants_s, end_s, side="right")
-    nearest = _nearest(instants_s, middle_s)
+    nearest = nearest_row(instants_s, middle_s)
     empty = stop <= first
     inside_first, inside_stop = np.where(empty, nearest, first), np.where(empty, nearest + 1, stop)
     before = np.searchsorted(instants_s, begin_s - SCORES_AROUND_S, side="left")
@@ -201,14 +201,6 @@ def _bins(band_hz: NDArray[np.float64], bin_hz: float, last: int) -> tuple[int, 
         return 1, last + 1
     first = min(max(1, int(np.ceil(low_hz / bin_hz))), last)
     return first, max(first, min(int(high_hz / bin_hz), last)) + 1
-
-
-def _nearest(instants_s: NDArray[np.float64], wanted_s: NDArray[np.float64]) -> NDArray[np.int64]:
-    right = np.clip(np.searchsorted(instants_s, wanted_s), 1, max(1, len(instants_s) - 1))
-    right = np.minimum(right, len(instants_s) - 1)
-    left = np.maximum(right - 1, 0)
-    closer = wanted_s - instants_s[left] <= instants_s[right] - wanted_s
-    return np.where(closer, left, right)
 
 
 def _divided(total: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.float64]:

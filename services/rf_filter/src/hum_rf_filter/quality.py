@@ -27,7 +27,7 @@ def measures(
     Returns
     -------
     dict
-        `n_target`, `n_noise`, `roc_auc`, `pr_auc`, and per rule `threshold`, `precision`, `recall`, `f1` of the
+        `n_target`, `n_noise`, `roc_auc`, `pr_auc`, and `at`: rule → `threshold`, `precision`, `recall`, `f1` of the
         target and `confusion` (`tn`, `fp`, `fn`, `tp`).
     """
     at: dict[str, Any] = {}

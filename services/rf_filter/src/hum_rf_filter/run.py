@@ -29,10 +29,11 @@ from hum_shared.errors import InputError
 from hum_shared.failures import settle_failures
 from hum_shared.files import sha256_json
 from hum_shared.index import PredictionEntry, PredictionIndex, PredictionMeta, RecordingInfo, read_index, write_index
+from hum_shared.locks import LOCK_FILE, alone
 from hum_shared.progress import track
 from hum_shared.provenance import collect, utc_now
 from hum_shared.recordings import RecordingFolder
-from hum_shared.selections import POSTRF_COLUMNS, write_selections
+from hum_shared.selections import POSTRF_COLUMNS, format_selections
 from hum_shared.stopping import StopRequest
 
 _PACKAGES = ("hum-rf-filter", "scikit-learn", "librosa", "numpy", "scipy", "soundfile")
@@ -94,6 +95,7 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
         inputs_sha256 = _inputs_digest(cfg, threshold, model_sha256, card, evaluation, sources)
         done = None if failures else _finished(run, sources, inputs_sha256)
         if done is not None:
+            WrittenTables(run.annotations, run.index).end()
             progress.advance(progress.total, f"nothing to do: {run.index} is up to date")
             return Filtered(run.index, int(progress.total), len(done.entries), up_to_date=True)
 
@@ -101,30 +103,31 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
         fit = check_fit(forest, cfg, settings, sources, model)
         for line in (*_replaced(sources, evaluation), *forest.warnings, *fit):
             warn(line)
-        written = WrittenTables(run.annotations, run.index)
-        if (edited := written.begin()) is not None:
-            warn(edited)
-        # The index says that all below postrf belongs together; until it does, there must be none.
-        run.index.unlink(missing_ok=True)
-        features, failed = features_of_run(run, sources, settings, cfg.num_workers, progress, stop or StopRequest())
-        failures |= failed
-        filtered = [source for source in sources if source.table in features]
-        probs = _probabilities(filtered, features, forest)
-        for line in missing_values(filtered, features, probs, forest):
-            warn(line)
-        entries = _write_filtered(run, filtered, probs, threshold, evaluation, written)
-        run.remove_stale(source.table for source in filtered)
-        meta = _meta(cfg, threshold, model_sha256, evaluation, filtered, failures, len(entries))
-        meta["tables"] = written.digests(run.filtered_file(source.table) for source in filtered)
-        meta["inputs_sha256"] = None if failures else inputs_sha256
-        inputs = {source.table.name: source.digest for source in filtered}
-        meta["provenance"] = collect(_PACKAGES, cfg_sha256=cfg.digest(), inputs=inputs).model_dump(mode="json")
-        write_index(run.index, PredictionIndex(meta=PredictionMeta.model_validate(meta), entries=entries))
-        written.end()
-        if (exports := run.index.parent / "export").is_dir():
-            warn(f"{exports}: may be of earlier selections. Export again, or remove it")
-        settle_failures(run.failures, failures, len(tables))
-        return Filtered(run.index, int(progress.total), len(entries), up_to_date=False)
+        with alone(run.index.parent, run.index.parent / LOCK_FILE):
+            written = WrittenTables(run.annotations, run.index)
+            if (edited := written.begin()) is not None:
+                warn(edited)
+            # The index says that all below postrf belongs together; until it does, there must be none.
+            run.index.unlink(missing_ok=True)
+            features, failed = features_of_run(run, sources, settings, cfg.num_workers, progress, stop or StopRequest())
+            failures |= failed
+            filtered = [source for source in sources if source.table in features]
+            probs = _probabilities(filtered, features, forest)
+            for line in missing_values(filtered, features, probs, forest):
+                warn(line)
+            entries = _write_filtered(run, filtered, probs, threshold, evaluation, written)
+            run.remove_stale(source.table for source in filtered)
+            meta = _meta(cfg, threshold, model_sha256, evaluation, filtered, failures, len(entries))
+            meta["tables"] = written.digests(run.filtered_file(source.table) for source in filtered)
+            meta["inputs_sha256"] = None if failures else inputs_sha256
+            inputs = {source.table.name: source.digest for source in filtered}
+            meta["provenance"] = collect(_PACKAGES, cfg_sha256=cfg.digest(), inputs=inputs).model_dump(mode="json")
+            write_index(run.index, PredictionIndex(meta=PredictionMeta.model_validate(meta), entries=entries))
+            written.end()
+            if (exports := run.index.parent / "export").is_dir():
+                warn(f"{exports}: may be of earlier selections. Export again, or remove it")
+            settle_failures(run.failures, failures, len(tables))
+            return Filtered(run.index, int(progress.total), len(entries), up_to_date=False)
 
 
 def _replaced(sources: Sequence[Source], evaluation: Evaluation) -> list[str]:
@@ -198,8 +201,8 @@ def _write_filtered(
     for source, found in sorted(zip(sources, probs, strict=True), key=lambda pair: pair[0].recording):
         target = run.filtered_file(source.table)
         kept = keep(source.selections, found, threshold)
-        write_selections(target, [filtered_row(one) for one in kept], POSTRF_COLUMNS, source.extra_columns)
-        written.note(target)
+        rows = [filtered_row(one) for one in kept]
+        written.write(target, format_selections(rows, POSTRF_COLUMNS, source.extra_columns))
         pred_path = target.relative_to(run.root).as_posix()
         for one in sorted(kept, key=lambda one: (one.selection.begin_s, one.selection.end_s)):
             entry = index_entry(one, len(entries) + 1, source.recording, pred_path)

@@ -49,6 +49,12 @@ def features_of_run(
         else:
             todo[source.table.name] = source
 
+    # A run that is killed between a file and its digest must not leave the one before as the file's.
+    stale = {run.features_file(source.table).name for source in todo.values()} & digests.keys()
+    if stale:
+        digests = {name: digest for name, digest in digests.items() if name not in stale}
+        run.note_feature_digests(digests)
+
     def finish(source: Source, values: np.ndarray) -> None:
         file, numbers = run.features_file(source.table), [row.number for row in source.rows]
         table = feature_table(source.recording, numbers, source.selections, values, settings)

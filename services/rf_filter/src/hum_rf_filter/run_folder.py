@@ -39,9 +39,8 @@ class RunFolder:
         InputError
             When there are none.
         """
-        # No glob: a folder's name may hold brackets.
         folder = self.annotations_in
-        tables = [path for path in folder.iterdir() if is_annotation_table(path.name)] if folder.is_dir() else []
+        tables = [path for path in folder.glob(f"*{ANNOTATION_SUFFIX}") if is_annotation_table(path.name)]
         if not tables:
             raise InputError(f"{folder}: no *{ANNOTATION_SUFFIX}. Run hum-evaluator first, or correct run_root.")
         return sorted(tables)

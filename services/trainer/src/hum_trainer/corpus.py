@@ -11,10 +11,8 @@ from hum_shared import names
 from hum_shared.audio import probe
 from hum_shared.errors import AudioError, InputError
 from hum_shared.files import sha256_file
-from hum_shared.recordings import files_below
-
-LABELLED, SEGMENTED, RAW = "labelled_recordings", "segmented", "raw_recordings"
-DATASET_PREFIX = "dataset_"
+from hum_shared.layout import LABELLED, RAW, SEGMENTED
+from hum_shared.recordings import corpus_folder, files_below
 
 Tick = Callable[[], None]
 """Called once per file that was looked at."""
@@ -66,7 +64,7 @@ def find_folders(root: Path) -> CorpusFolders:
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; give the folder that holds {LABELLED}/ and {SEGMENTED}/")
-    return CorpusFolders(root, *(_the_folder(root, part) for part in (LABELLED, SEGMENTED, RAW)))
+    return CorpusFolders(root, *(corpus_folder(root, part) for part in (LABELLED, SEGMENTED, RAW)))
 
 
 def needed(folder: Path | None, part: str, root: Path) -> Path:
@@ -180,15 +178,3 @@ def require_writable(folder: Path, remedy: str = "Give a writable folder: --out 
             pass
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}). {remedy}") from None
-
-
-def _the_folder(root: Path, part: str) -> Path | None:
-    found = sorted(
-        path
-        for path in root.iterdir()
-        if part in path.name and path.is_dir() and not path.name.startswith((".", DATASET_PREFIX))
-    )
-    if len(found) > 1:
-        listed = " and ".join(path.name for path in found)
-        raise InputError(f"{root}: {listed} both contain {part!r} in their names; only one may. Rename or move one.")
-    return found[0] if found else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from hum_shared.index import CorpusEntry, CorpusIndex, VariantIndex, read_index
-from hum_trainer.corpus import DATASET_PREFIX
+from hum_shared.layout import DATASET_PREFIX
 from hum_trainer.datasets import INDEX_FILE
 from hum_trainer.indexing import UNKNOWN_QUALITY
 

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scipy.io import wavfile
-
-from hum_shared.audio import probe, read_exactly, write_wav
+from hum_shared.audio import probe
+from hum_shared.audio_parts import copy_part
 from hum_shared.errors import AudioError
-
-_FLOATS = {"FLOAT": "float32", "DOUBLE": "float64"}
-_INTEGERS = {"PCM_U8": "PCM_U8", "PCM_S8": "PCM_U8", "PCM_16": "PCM_16", "PCM_24": "PCM_24", "PCM_32": "PCM_32"}
 
 
 def cut(source: Path, target: Path, start_s: float = 0.0, dur_s: float | None = None) -> None:
@@ -43,10 +39,4 @@ def cut(source: Path, target: Path, start_s: float = 0.0, dur_s: float | None = 
     if missing > 0:
         first = max(0, first - missing)
         count = min(count, info.frames)
-    samples = read_exactly(source, first, first + count, _FLOATS.get(info.subtype, "int32"))
-    if info.subtype in _FLOATS:
-        # libsndfile stamps the time into float WAVs (PEAK chunk): no two runs would write the same bytes.
-        wavfile.write(target, info.sample_rate, samples)
-    else:
-        subtype = _INTEGERS.get(info.subtype, "PCM_16")
-        write_wav(target, samples, info.sample_rate, subtype)
+    copy_part(source, info, first, first + count, target)

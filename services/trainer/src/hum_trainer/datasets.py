@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hum_shared.config.variants import DatasetStrategy
+from hum_shared.errors import InputError
 from hum_shared.files import sha256_json, write_json, write_text
 from hum_shared.index import CorpusIndex, VariantEntry, VariantIndex, VariantMeta, read_index, write_index
 from hum_shared.provenance import collect
@@ -21,7 +22,7 @@ from hum_trainer.swapping import replaced_folder
 from hum_trainer.tables import dataset_tables, write_tables
 
 INDEX_FILE = "variant_index.json"
-_SPLIT_VERSION = 2  # raised when the same seed and corpus give other parts
+_SPLIT_VERSION = 3  # raised when the same seed and corpus give other parts
 LEAKAGE_FILE = "leakage_report.json"
 TABLE_FOLDER = "selection_tables"
 PICTURE_FOLDER = "spectrograms"
@@ -135,7 +136,10 @@ def is_current(target: Path, digest: str) -> bool:
     """Whether `target` is a complete dataset made from the inputs of this digest."""
     if not (target / INDEX_FILE).is_file():
         return False
-    found = read_index(target / INDEX_FILE, VariantIndex)
+    try:
+        found = read_index(target / INDEX_FILE, VariantIndex)
+    except InputError:
+        return False  # damaged: made anew
     files = [*(f"{part}.csv" for part in PARTS), LEAKAGE_FILE, *(entry.fn for entry in found.entries)]
     files += [entry.spectrogram_path for entry in found.entries if entry.spectrogram_path is not None]
     provenance = (found.meta.model_extra or {}).get("provenance", {})

@@ -10,9 +10,8 @@ import numpy as np
 
 from hum_shared.config.decoding import DecoderSettings
 from hum_shared.decoders import Windows, decode
-from hum_shared.intervals import Intervals
+from hum_shared.intervals import Intervals, inside
 from hum_shared.matching import match
-from hum_trainer.labelled_recordings import inside_calls
 
 MIN_IOU = 0.4
 EDGE_LEVELS = (0.3, 0.5, 0.7)
@@ -101,7 +100,7 @@ def mean_loss(scored: Sequence[ScoredStretch]) -> float:
     """Return the mean cross entropy of all scores, each with whether its instant lies in a call."""
     losses = []
     for part in scored:
-        inside = inside_calls(part.calls, part.windows.instant_s)
-        p = np.where(inside, part.windows.p, 1 - part.windows.p)
+        within = inside(part.windows.instant_s, part.calls)
+        p = np.where(within, part.windows.p, 1 - part.windows.p)
         losses.append(-np.log(np.maximum(p, _SMALLEST)))
     return float(np.concatenate(losses).mean())

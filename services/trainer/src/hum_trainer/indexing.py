@@ -11,11 +11,9 @@ from statistics import fmean
 from hum_shared import names
 from hum_shared.errors import InputError
 from hum_shared.index import CorpusEntry, CorpusIndex, CorpusMeta, Counts, Distribution, RecordingInfo
+from hum_shared.layout import LABELLED, RAW, SEGMENTED
 from hum_shared.provenance import collect
 from hum_trainer.corpus import (
-    LABELLED,
-    RAW,
-    SEGMENTED,
     CorpusFolders,
     Recording,
     Tick,
@@ -27,7 +25,7 @@ from hum_trainer.corpus import (
     read_recordings,
 )
 from hum_trainer.labels import LabelledHum, Problem, read_segmented
-from hum_trainer.raven_labels import read_tables
+from hum_trainer.raven_labels import read_tables, unread_tables
 
 LENGTH_TOLERANCE_S = 0.05
 NAME_TOLERANCE_S = 0.001  # names are rounded, mostly to milliseconds
@@ -94,6 +92,8 @@ def index_corpus(
         segmented = needed(folders.segmented, SEGMENTED, root)
         clips = read_recordings(root, audio_files(labelled_folder), digests=digests, tick=tick)
         hums, problems = read_segmented(root, segmented, tick)
+        find = clip_finder({name: clip.dur_s for name, clip in clips.items()})
+        problems += unread_tables(root, sorted(clips.keys() - {find(hum.clip) or hum.clip for hum in hums}))
     index, more = assemble(root.resolve().name, clips, raws, hums)
     if not index.entries:
         reasons = (

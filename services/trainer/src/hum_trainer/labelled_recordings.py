@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hum_shared import names
 from hum_shared.audio import probe
 from hum_shared.errors import InputError
 from hum_shared.files import sha256_file
 from hum_shared.index import CorpusEntry, CorpusIndex, read_index
-from hum_shared.intervals import Intervals, as_intervals, merged, overlapping_pairs
+from hum_shared.intervals import Intervals, as_intervals, overlapping_pairs
 from hum_trainer.corpus import audio_files, find_folders
 
 _DUR_TOLERANCE_S = 0.002  # indexes hold rounded durations
@@ -170,16 +169,6 @@ def _with_neighbours_calls(
             if new.any():
                 found[number] = one.with_calls(calls[new], tuple(itertools.compress(quality, new.tolist())))
     return found
-
-
-def inside_calls(calls: Intervals, times_s: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which times lie inside a call (its start counts, its end does not); same shape as `times_s`."""
-    busy = merged(calls)
-    at = np.searchsorted(busy[:, 0], times_s, side="right") - 1
-    within = np.zeros(np.shape(times_s), dtype=np.bool_)
-    some = at >= 0
-    within[some] = times_s[some] < busy[at[some], 1]
-    return within
 
 
 def _paths(root: Path, index: CorpusIndex, source: str) -> dict[str, Path]:

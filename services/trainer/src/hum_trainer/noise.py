@@ -92,7 +92,8 @@ def mine(
             key = (request.tape, *domain)
             if key not in busy:
                 busy[key] = _within(widened(hums.get(request.tape, as_intervals([])), margin_s), *domain)
-            start_s = _find(busy[key], _within(as_intervals(noise), *domain), domain, request.dur_s, margin_s, rng)
+            near = _within(as_intervals(noise), domain[0] - margin_s, domain[1] + margin_s)
+            start_s = _find(busy[key], near, domain, request.dur_s, margin_s, rng)
             if start_s is not None:
                 end_s = round(start_s + request.dur_s, 6)
                 noise.append((start_s, end_s))
@@ -117,7 +118,7 @@ def place(free: Intervals, dur_s: float, rng: np.random.Generator) -> float | No
     float or None
         Seconds; None when nothing fits.
     """
-    # Rounded to microseconds first: 12.3 + 0.1 must not be a millisecond later than 12.4.
+    # Rounded to microseconds first: 0.1 + 0.2 must not be a millisecond later than 0.3.
     first = np.ceil(np.round(free[:, 0] * 1000, 3))
     last = np.floor(np.round((free[:, 1] - dur_s) * 1000, 3))
     starts = np.maximum(last - first + 1, 0).astype(np.int64)

@@ -165,5 +165,4 @@ def _noise(n_rows: int) -> NDArray[np.float32]:
 
 
 def _tracks(folder: Path) -> set[Path]:
-    # No glob: a folder's name may hold brackets.
-    return {path for path in folder.iterdir() if path.name.endswith(layout.SCORE_SUFFIX)} if folder.is_dir() else set()
+    return set(folder.glob(f"*{layout.SCORE_SUFFIX}"))

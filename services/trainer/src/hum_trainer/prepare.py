@@ -15,14 +15,16 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from hum_shared.audio import probe
+from hum_shared.command import die_with_parent
 from hum_shared.config.variants import DatasetStrategy
 from hum_shared.errors import MachineError, Stopped
 from hum_shared.index import CorpusIndex
+from hum_shared.layout import DATASET_PREFIX
 from hum_shared.progress import track
 from hum_shared.stopping import StopRequest
-from hum_trainer.corpus import DATASET_PREFIX
 from hum_trainer.datasets import DatasetReport, inputs_digest, is_current, write_dataset
 from hum_trainer.planning import eligible
+from hum_trainer.swapping import remove_leftovers
 
 _POLL_S = 0.2
 
@@ -88,6 +90,7 @@ def prepare(
         digest = inputs_digest(root, index, strategy, spectrograms=spectrograms)
         target = out / (DATASET_PREFIX + name)
         if is_current(target, digest):
+            remove_leftovers(target)
             current.append(name)
             continue
         expected += expected_now
@@ -170,6 +173,7 @@ _cancelled: Event | None = None
 def _start_worker(clips_done: Synchronized[int], cancelled: Event) -> None:
     global _clips_done, _cancelled  # what a pool's initializer is for
     _clips_done, _cancelled = clips_done, cancelled
+    die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent tells the workers to stop
 
 

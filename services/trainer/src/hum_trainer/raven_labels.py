@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PureWindowsPath
 
 from hum_shared import names
-from hum_shared.errors import InputError
-from hum_shared.layout import COMBINED_TABLE
+from hum_shared.errors import InputError, TableError
+from hum_shared.layout import COMBINED_TABLE, DATASET_PREFIX
 from hum_shared.recordings import files_below
 from hum_shared.selections import Selection, read_selections
-from hum_trainer.corpus import DATASET_PREFIX
 from hum_trainer.labels import LabelledHum, Problem
 
 NOISE = "noise"
@@ -27,6 +27,8 @@ NOISE = "noise"
 
 _NUMBERED = re.compile(r"[\s_-]*\(?\d")
 _QUALITY = re.compile(r"(?<![^\W_])(?:q|quality)[\s:=]*(\d)(?!\d)", re.I)
+_KIND_COLUMN = re.compile("species|taxon|annotation|label|class", re.I)
+_KINDS_NAMED = 5
 _SAME_S = 1e-3
 _TABLE_SUFFIXES = (".txt", ".tsv")
 
@@ -169,6 +171,7 @@ def read_tables(root: Path, recordings: Iterable[str]) -> tuple[list[LabelledHum
     hums: list[LabelledHum] = []
     problems: list[Problem] = []
     labelled: set[str] = set()
+    taken: list[tuple[str, Selection]] = []
     tables = table_files(root)
     for path in tables:
         relative = path.relative_to(root).as_posix()
@@ -211,7 +214,59 @@ def read_tables(root: Path, recordings: Iterable[str]) -> tuple[list[LabelledHum
                 problems.append(Problem("table", relative, message, left_out=True))
                 continue
             hums.append(LabelledHum(source, None, of, begin_s, end_s, quality_of(selection)))
+            taken.append((relative, selection))
+    problems += _several_kinds(taken)
     return hums, problems, labelled
+
+
+def unread_tables(root: Path, recordings: Iterable[str]) -> list[Problem]:
+    """Return a problem for each of these recordings, all without cut-out calls, whose selection table holds calls.
+
+    Where calls are cut out tables are not read, so that these would be learnt as background.
+    """
+    try:
+        hums, _, _ = read_tables(root, recordings)
+    except TableError as error:
+        return [Problem("table", root.name, f"{error} (tables are not read without --from-selections)", left_out=True)]
+    counts = Counter(hum.clip for hum in hums)
+    return [
+        Problem(
+            "table",
+            name,
+            f"{name}: none of its calls are cut out, and the {count} of its selection table are not read: they count "
+            "as background. Read tables instead of cut-outs with --from-selections (hum-trainer selection-tables "
+            "writes those of cut-out calls)",
+            left_out=True,
+        )
+        for name, count in sorted(counts.items())
+    ]
+
+
+def _several_kinds(hums: Iterable[tuple[str, Selection]]) -> list[Problem]:
+    """Return a problem for each column by which rows that are taken for calls may be of several kinds."""
+    kinds: dict[str, Counter[str]] = {}
+    source: dict[str, str] = {}
+    for table, row in hums:
+        for column, cell in row.extra.items():
+            if _KIND_COLUMN.search(column) and cell.strip():
+                kinds.setdefault(column, Counter())[cell.strip()] += 1
+                source.setdefault(column, table)
+    return [
+        Problem(
+            "table",
+            source[column],
+            f"column {column!r} says {_listed(found)}, but types are read from 'Sound type': all rows are calls. "
+            "Remove the others' rows, or write noise as their Sound type",
+            left_out=False,
+        )
+        for column, found in sorted(kinds.items())
+        if len(found) > 1
+    ]
+
+
+def _listed(found: Counter[str]) -> str:
+    said = ", ".join(f"{kind!r} ({count})" for kind, count in found.most_common(_KINDS_NAMED))
+    return said + (f" and {len(found) - _KINDS_NAMED} more" if len(found) > _KINDS_NAMED else "")
 
 
 def quality_of(selection: Selection) -> int | None:

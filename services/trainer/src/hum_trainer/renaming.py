@@ -7,7 +7,8 @@ from pathlib import Path
 from hum_shared import names
 from hum_shared.audio import probe
 from hum_shared.errors import InputError, NameFormatError
-from hum_trainer.corpus import LABELLED, SEGMENTED, audio_files, clip_finder, find_folders, needed, require_writable
+from hum_shared.layout import LABELLED, SEGMENTED
+from hum_trainer.corpus import audio_files, clip_finder, find_folders, needed, require_writable
 
 
 def plan_renames(root: Path) -> list[tuple[Path, Path]]:

@@ -179,7 +179,6 @@ def _prepare(
             cache_dir=folders.cache,
             num_workers=cfg.num_workers,
             filter_broken=cfg.filter_broken_audio,
-            on_clip=lambda _: None,
         )
 
     stores = {part: store(clips[part], whole=part == "train") for part in PARTS}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +28,6 @@ from hum_shared.model.front_end import FrontEnd
 from hum_trainer.clips import Clip, read_clip
 
 CACHE_VERSION = 1
-
-_Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,6 @@ def build_store(
     cache_dir: Path | None,
     num_workers: int,
     filter_broken: bool,
-    on_clip: _Progress,
 ) -> SpectrogramStore:
     """Compute, or fetch from the cache, the power spectrograms of `clips`.
 
@@ -78,8 +75,6 @@ def build_store(
         Threads; 0: one per CPU.
     filter_broken
         Leave out clips that cannot be read, with a warning, instead of failing.
-    on_clip
-        Called with the number of clips just done.
 
     Raises
     ------
@@ -97,7 +92,6 @@ def build_store(
             settings = [CACHE_VERSION, opts.sr, opts.n_fft, opts.hop_length, opts.preemphases, window, whole, bins]
             path = cache_dir / f"{sha256_json([settings, digests, filter_broken])}.npz"
             if path.exists():
-                on_clip(len(clips))
                 return _load(path, clips)
 
         def compute(clip: Clip) -> NDArray[np.float32] | AudioError:
@@ -120,7 +114,6 @@ def build_store(
             else:
                 spectrograms.append(result)
                 kept.append(index)
-            on_clip(1)
     if not kept:
         raise InputError(f"none of {len(clips)} clips can be read, first {clips[0].path}")
     frames = np.array([len(s) for s in spectrograms], dtype=np.int64)

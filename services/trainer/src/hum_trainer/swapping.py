@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hum_shared.locks import alone
+
 
 @contextmanager
 def replaced_folder(target: Path) -> Iterator[Path]:
@@ -17,28 +19,41 @@ def replaced_folder(target: Path) -> Iterator[Path]:
 
     Raises
     ------
+    MachineError
+        When another process is making the same folder.
     OSError
         When the folder above `target` cannot be written.
     """
-    new = target.with_name(f".{target.name}.new")
-    old = target.with_name(f".{target.name}.old")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if old.exists() and not target.exists():  # killed between the two renames below
-        old.rename(target)
-    _remove(old)
-    _remove(new)
-    new.mkdir()
-    try:
-        yield new
-        if target.exists():
-            target.rename(old)
-        new.rename(target)
-    except BaseException:
-        if old.exists() and not target.exists():
+    new, old = _beside(target)
+    with alone(target, target.with_name(f".{target.name}.lock")):
+        if old.exists() and not target.exists():  # killed between the two renames below
             old.rename(target)
+        _remove(old)
         _remove(new)
-        raise
-    _remove(old)
+        new.mkdir()
+        try:
+            yield new
+            if target.exists():
+                target.rename(old)
+            new.rename(target)
+        except BaseException:
+            if old.exists() and not target.exists():
+                old.rename(target)
+            _remove(new)
+            raise
+        _remove(old)
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove what a run left that was killed after its folder had taken its place."""
+    if any(folder.exists() for folder in _beside(target)):
+        with alone(target, target.with_name(f".{target.name}.lock")):
+            for folder in _beside(target):
+                _remove(folder)
+
+
+def _beside(target: Path) -> tuple[Path, Path]:
+    return target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
 
 
 def _remove(folder: Path) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hum_shared.intervals import Intervals
-from hum_trainer.labelled_recordings import Stretch, inside_calls
+from hum_shared.intervals import Intervals, inside
+from hum_trainer.labelled_recordings import Stretch
 from hum_trainer.shares import AROUND_CALLS, on_negatives
 
 _TRIES = 8  # to find a place without calls
@@ -126,7 +126,7 @@ class WindowSampler:
         out = np.zeros(len(stretch), dtype=np.bool_)
         for index in np.unique(stretch).tolist():
             here = stretch == index
-            out[here] = inside_calls(self.stretches[index].recording.calls, centre_s[here])
+            out[here] = inside(centre_s[here], self.stretches[index].recording.calls)
         return out
 
     def background(self, stretch: NDArray[np.int64], rng: np.random.Generator) -> SampledWindows:
@@ -150,7 +150,7 @@ class WindowSampler:
             for index in np.unique(chosen[busy]).tolist():
                 here = np.flatnonzero(busy & (chosen == index))
                 widened = self.stretches[index].recording.calls + np.array([-1, 1]) * self.window_s / 2
-                busy[here] = inside_calls(widened, centre_s[here])
+                busy[here] = inside(centre_s[here], widened)
             if not busy.any():
                 break
         return SampledWindows(chosen, centre_s, busy)

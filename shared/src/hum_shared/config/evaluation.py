@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from hum_shared.config.cfg import broken_rule
 from hum_shared.config.decoding import DecoderFile, DecoderSettings, merged_settings
 
-EXPORT_FORMATS = ("raven", "audacity", "csv", "parquet", "json")
+EXPORT_FORMATS = ("raven", "audacity", "csv", "parquet", "json", "counts")
 
 
 def split_formats(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

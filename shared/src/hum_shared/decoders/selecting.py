@@ -9,7 +9,7 @@ import numpy as np
 from hum_shared.config.decoding import DecoderSettings
 from hum_shared.decoders.candidates import Candidates, accepted, confidence, long_enough, moved, within
 from hum_shared.decoders.curve import Curve, score_curve
-from hum_shared.decoders.windows import Floats, Integers, Selections, Windows, log_odds
+from hum_shared.decoders.windows import Floats, Integers, Selections, Windows, log_odds, nearest_row
 
 _DECIMALS = 3  # of the seconds that are reported
 
@@ -63,7 +63,7 @@ def _highest(windows: Windows, start_s: Floats, end_s: Floats, label: Integers) 
     first = np.searchsorted(instant_s, start_s, side="left")
     stop = np.searchsorted(instant_s, end_s, side="right")
     alone = stop <= first
-    nearest = np.clip(np.searchsorted(instant_s, (start_s + end_s) / 2), 0, len(instant_s) - 1)
+    nearest = nearest_row(instant_s, (start_s + end_s) / 2)
     first, stop = np.where(alone, nearest, first), np.where(alone, nearest + 1, stop)
     highest = np.empty(len(start_s))
     for index in np.unique(label):

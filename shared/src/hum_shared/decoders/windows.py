@@ -170,3 +170,19 @@ def log_odds(p: Floats) -> Floats:
     """Return log(p/(1 − p)), p clamped to [1e-6, 1 − 1e-6]."""
     p = np.clip(p, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
     return np.asarray(np.log(p / (1 - p)), dtype=np.float64)
+
+
+def nearest_row(instants_s: Floats, wanted_s: Floats) -> Integers:
+    """Return the number of the instant that is nearest to each wanted one, of two the earlier.
+
+    Parameters
+    ----------
+    instants_s
+        Ascending, at least one, shape (n,).
+    wanted_s
+        Shape (k,).
+    """
+    right = np.minimum(np.searchsorted(instants_s, wanted_s), len(instants_s) - 1)
+    left = np.maximum(right - 1, 0)
+    closer = wanted_s - instants_s[left] <= instants_s[right] - wanted_s
+    return np.asarray(np.where(closer, left, right), dtype=np.int64)

@@ -13,6 +13,7 @@ from torch import nn
 
 from hum_shared.errors import ModelError
 from hum_shared.files import sha256_file
+from hum_shared.model.archive import is_torchscript
 from hum_shared.model.dense import DenseNetwork
 from hum_shared.model.front_end import DataOpts
 from hum_shared.model.model_parts import (
@@ -26,7 +27,7 @@ from hum_shared.model.model_parts import (
     torch_file,
 )
 from hum_shared.model.network import Classifier, Encoder, Network
-from hum_shared.model.script_file import is_script, load_script
+from hum_shared.model.script_file import load_script
 
 _HEAD = "head."  # in names of a dense network's tensors: they stand in classifierState
 
@@ -93,7 +94,7 @@ def save_dense_model(path: Path, network: DenseNetwork, data_opts: DataOpts, cla
 
 
 def _load_tensors(path: Path) -> LoadedModel | DenseModel:
-    if is_script(path):
+    if is_torchscript(path):
         raise ModelError(f"{path}: is a TorchScript file. Set jit_load=true.")
     try:
         with warnings.catch_warnings():

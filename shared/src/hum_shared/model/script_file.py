@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -102,14 +101,6 @@ def load_script(path: Path) -> LoadedModel:
         classes,
         sha256_file(path),
     )
-
-
-def is_script(path: Path) -> bool:
-    """Whether a file is TorchScript."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _literal(text: Any, name: str, path: Path) -> dict[str, Any]:

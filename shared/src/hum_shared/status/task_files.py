@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from hum_shared.errors import InputError
 from hum_shared.layout import Jobs, Workspace
 from hum_shared.manifest import Row, parse_manifest
+from hum_shared.outcome import LOCAL, Outcome
 from hum_shared.progress import TaskProgress
 from hum_shared.status.inside import Inside, Listing, Parsed, Stamp
-from hum_shared.status.tasks import EXIT_STATES, Evidence, Outcome
+from hum_shared.status.tasks import EXIT_STATES, Evidence
 
 _T = TypeVar("_T")
 
@@ -87,7 +88,7 @@ class TaskFiles:
 
     def _log_candidates(self, evidence: Evidence) -> Iterator[Path]:
         outcome, progress, logs = evidence.outcome, evidence.progress, evidence.logs
-        if evidence.has_ended and outcome is not None and logs is not None and outcome.job != "local":
+        if evidence.has_ended and outcome is not None and logs is not None and outcome.job != LOCAL:
             ending = f"_{outcome.job}.out"
             yield from (logs / name for name in self._listing(logs, []).files if name.endswith(ending))
         elif progress is not None and progress.log is not None and not evidence.has_ended:

@@ -9,24 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from hum_shared.manifest import Row
+from hum_shared.outcome import Outcome
 from hum_shared.progress import TaskProgress, is_lost
 from hum_shared.status.views import STAGE_ORDER, STATES, ShownState, StageView, TaskView
 
 EXIT_STATES: dict[int, ShownState] = {0: "done", 3: "partial", 75: "queued"}
 _KILLED = {9: "killed (SIGKILL): often out of memory", 15: "ended by SIGTERM: often a time limit"}
-
-
-class Outcome(BaseModel):
-    """How a row ended last, as `job_logs/<stage>_<index>.outcome.json` says."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    manifest_sha256: str
-    exit_code: int
-    job: str
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from hum_evaluator.export import as_audacity, as_csv, as_json, as_parquet, as_raven
+from hum_evaluator.export import as_audacity, as_counts, as_csv, as_json, as_parquet, as_raven
 from hum_evaluator.export.rows import RunSelections, read_run
 from hum_shared.command import warn
 from hum_shared.config.evaluation import EXPORT_FORMATS, split_formats
@@ -20,6 +20,7 @@ FORMATS: dict[str, Callable[[RunSelections, Path], list[Path]]] = {
     "csv": as_csv.write,
     "parquet": as_parquet.write,
     "json": as_json.write,
+    "counts": as_counts.write,
 }
 """Name in `eval.cfg` and on the command line → writer of a run's selections into a folder; returns its files."""
 
@@ -32,6 +33,7 @@ _PLACES = {
     "csv": "selections.csv",
     "parquet": "selections.parquet",
     "json": "selections.json",
+    "counts": as_counts.FILE,
 }
 
 
@@ -87,6 +89,9 @@ def write_exports(
         (folder / name).rename(aside / name)
     if edited:
         warn(f"{aside}: holds {len(edited)} exported files that were changed by hand, the first is {edited[0]}")
+    others = {name: digest for name, digest in there.items() if PurePosixPath(name).parts[0] not in ours}
+    if others != known:  # who is killed while writing leaves files of which nothing is known
+        write_json(record, {**places, place: others})
     written = [path for name in formats for path in FORMATS[name](selections, folder)]
     if written:
         kept = {name: digest for name, digest in there.items() if name not in edited}

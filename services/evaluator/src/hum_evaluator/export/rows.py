@@ -13,7 +13,7 @@ from hum_shared import names
 from hum_shared.command import warn
 from hum_shared.errors import InputError
 from hum_shared.files import sha256_file
-from hum_shared.index import PredictionEntry, PredictionIndex, read_index
+from hum_shared.index import PredictionEntry, PredictionIndex, RecordingInfo, read_index
 from hum_shared.layout import TABLE_SUFFIX
 from hum_shared.selections import read_selections
 
@@ -86,15 +86,20 @@ class RunSelections:
         Which run.
     rows
         By recording, then time.
-    lengths_s
-        Recording → its length, of every recording that was looked at, sorted; None in old indexes.
+    recordings
+        Every recording that was looked at, sorted by name; None in old indexes.
     """
 
     model: str
     variant: str
     layer: str
     rows: tuple[Row, ...]
-    lengths_s: dict[str, float] | None
+    recordings: tuple[RecordingInfo, ...] | None
+
+    @cached_property
+    def lengths_s(self) -> dict[str, float] | None:
+        """Recording → its length, of every recording that was looked at, sorted; None in old indexes."""
+        return None if self.recordings is None else {info.name: info.dur_s for info in self.recordings}
 
     @cached_property
     def by_recording(self) -> dict[str, list[Row]]:
@@ -157,9 +162,9 @@ def selections_of(run_root: Path, stage: str, index: PredictionIndex) -> RunSele
     """
     run = run_root.absolute()
     scored = index.meta.recordings
-    lengths = None if scored is None else {info.name: info.dur_s for info in sorted(scored, key=lambda one: one.name)}
+    recordings = None if scored is None else tuple(sorted(scored, key=lambda one: one.name))
     rows = _rows(index.entries, _limits_hz(run_root, index))
-    return RunSelections(run.parent.name, run.name, stage, tuple(rows), lengths)
+    return RunSelections(run.parent.name, run.name, stage, tuple(rows), recordings)
 
 
 def _rows(entries: Sequence[PredictionEntry], limits: Mapping[str, tuple[float, float]]) -> list[Row]:

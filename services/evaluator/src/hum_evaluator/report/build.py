@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +24,9 @@ from hum_evaluator.report.runs import (
     shown_in_detail,
 )
 from hum_evaluator.report.training import find_models, read_training
-from hum_evaluator.tracks import Source, find_sources
+from hum_evaluator.tracks import Source, find_sources, unsearched
 from hum_evaluator.truth import GroundTruth, read_truth
-from hum_shared.errors import InputError
+from hum_shared.errors import HumError, InputError
 from hum_shared.files import sha256_file, write_text
 from hum_shared.matching import Matching
 from hum_shared.progress import Progress, track
@@ -131,6 +131,8 @@ def _page(
     if truth is None:  # else the comparison says it
         wrong = (mismatch_of_run(layer.folder, layer.layer, layer.index) for layer in layers)
         warnings += [text for text in wrong if text is not None]
+    scored_in = dict.fromkeys(scores_of(layer, request.scores) for layer in layers)
+    warnings += [note for folder in scored_in if folder is not None for note in unsearched(folder)]
     if not layers:
         warnings.append(f"{request.runs}: no runs; looked for <model>/<variant>/{{evaluation,postrf}}/index.json")
     sources: dict[Path, dict[str, Source]] = {}
@@ -157,7 +159,7 @@ def _page(
     if n_left_out:
         warnings.append(f"{n_left_out} pictures were left out to keep the file small; a smaller --gallery shows all.")
     best = order[0] if order else None
-    points = _points(detailed, truth, request, sources) if truth is not None else []
+    points = _points(detailed, truth, request, sources, warnings) if truth is not None else []
     models = request.models or find_models(request.runs)
     return Page(
         title=f"Detections in {_place(request.runs.absolute())}",
@@ -221,6 +223,7 @@ def _events(layer: Layer, layers: Sequence[Layer], truth: GroundTruth | None, re
 
 
 def _tracks_of(layer: Layer, scores: Path | None, known: dict[Path, dict[str, Source]]) -> dict[str, Source]:
+    """Return the score tracks that a layer was made from, by recording; none where they are not at hand."""
     folder = scores_of(layer, scores)
     if folder is None:
         return {}
@@ -232,20 +235,44 @@ def _tracks_of(layer: Layer, scores: Path | None, known: dict[Path, dict[str, So
     return known[folder]
 
 
+def _lost_tracks(layer: Layer, tracks: Mapping[str, Source]) -> str | None:
+    """Return a sentence where a layer looked at recordings whose scores cannot be read (any more)."""
+    lost = sorted({one.name for one in layer.index.meta.recordings or ()} - tracks.keys())
+    if not lost or not tracks:
+        return None
+    more = f" and {len(lost) - _NAMED_AT_MOST} more" if len(lost) > _NAMED_AT_MOST else ""
+    return (
+        f"{layer.model} · {layer.variant}: no curve of precision over recall, since the scores of "
+        f"{', '.join(lost[:_NAMED_AT_MOST])}{more} cannot be read. Predict again."
+    )
+
+
 def _points(
-    detailed: Sequence[Layer], truth: GroundTruth, request: Request, sources: dict[Path, dict[str, Source]]
+    detailed: Sequence[Layer],
+    truth: GroundTruth,
+    request: Request,
+    sources: dict[Path, dict[str, Source]],
+    warnings: list[str],
 ) -> list[list[curves.PrPoint]]:
-    """Return the points of precision over recall of each run in detail; none where its scores are not at hand."""
+    """Return the points of precision over recall of each run in detail; none where its scores are not at hand.
+
+    A curve of some of its recordings would be none of the run: there is none, and a warning.
+    """
     found = []
     for layer in detailed:
         tracks = _tracks_of(layer, request.scores, sources)
+        points: list[curves.PrPoint] = []
         if layer.layer == "postrf":
-            found.append(curves.curve_of_forest(layer.index.entries, truth, request.min_iou, request.matching))
+            points = curves.curve_of_forest(layer.index.entries, truth, request.min_iou, request.matching)
+        elif lost := _lost_tracks(layer, tracks):
+            warnings.append(lost)
         elif tracks:
             settings = curves.settings_of(layer)
-            found.append(curves.curve_of_scores(tracks.values(), settings, truth, request.min_iou, request.matching))
-        else:
-            found.append([])
+            try:
+                points = curves.curve_of_scores(tracks.values(), settings, truth, request.min_iou, request.matching)
+            except HumError as error:
+                warnings.append(f"{layer.model} · {layer.variant}: no curve of precision over recall: {error}")
+        found.append(points)
     return found
 
 

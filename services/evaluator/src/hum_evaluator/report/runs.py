@@ -19,7 +19,7 @@ from hum_shared.errors import InputError
 from hum_shared.heard import by_tape
 from hum_shared.index import PredictionIndex, read_index
 from hum_shared.intervals import duration
-from hum_shared.layout import SCORE_SUFFIX, Benchmark
+from hum_shared.layout import SCORE_SUFFIX, Benchmark, run_folders
 
 _SCORED_AS = re.compile(r"len\d+_hop\d+")
 
@@ -104,11 +104,9 @@ def read_layers(runs_dir: Path, measured: Sequence[Row] = ()) -> list[Layer]:
     InputError
         When the folder is missing or an index is broken.
     """
-    if not runs_dir.is_dir():
-        raise InputError(f"{runs_dir}: no such folder; --runs wants the folder of <model>/<variant>/ folders")
     rows = {(row["model"], row["variant"], row["layer"]): row for row in measured}
     found = []
-    for folder in sorted(path for path in runs_dir.glob("*/*") if path.is_dir()):
+    for folder in run_folders(runs_dir):
         for layer in LAYERS:
             if (folder / layer / "index.json").is_file():
                 index = read_index(folder / layer / "index.json", PredictionIndex)
