@@ -36,10 +36,11 @@ ONE_SIF := $(addprefix build-sif-,trainer predictor evaluator rf_filter)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format bench lock data-index data-prepare data-count training-configs train \
-	tune report quality training-submit status watch upload test-hpc benchmark-configs gpu-predict eval-batches eval-run rf-batches \
+	tune rf-train report quality training-submit status watch upload test-hpc benchmark-configs gpu-predict eval-batches eval-run rf-batches \
 	rf-filter cutouts metrics clean-benchmark training-clean-configs training-clean-jobs training-clean-runs build-sif test-sif sign-sif $(ONE_SIF)
 
 help: ## list the targets
+	@echo "Of a workspace: WORKSPACE=demo (default: here), SET=field, EXECUTOR=slurm, WORKERS=2; the rest stands behind each."
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "%-24s %s\n", $$1, $$2}'
 
 setup: ## create .venv with everything in it (PYTHON=, TORCH_INDEX= for CUDA builds)
@@ -149,6 +150,9 @@ report: setup ## one HTML file to look at and listen to (BENCHMARK_CORPUS= for t
 
 tune: setup ## tune the decoders on what networks say of tapes they have not seen (WORKERS=)
 	$(call RUN,tune) $(OF_SET)
+
+rf-train: setup ## train the forest on the candidates of a set (SET=rf_training)
+	$(call RUN,rf-train) $(OF_SET)
 
 clean-benchmark: ## delete the benchmark's cfgs, jobs, runs and scores
 	for part in cfg jobs runs scores; do rm -rf $(TREE)/"$$part"; done

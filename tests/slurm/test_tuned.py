@@ -104,7 +104,8 @@ def test_a_model_that_is_still_to_be_tuned_gets_a_row_and_the_path_of_the_result
 
 def test_a_tuned_model_gets_its_values_written_out(tmp_path: Path) -> None:
     root = workspace(tmp_path / "w", hysteresis={"edge_level": 0.35, "threshold": 0.4, "min_gap_s": 0.03})
-    plan(root, HYSTERESIS)
+    planned = plan(root, HYSTERESIS)
+    assert not any("run tune" in step for step in planned.next_steps)
     assert "decoder_file" not in eval_text(root)
     cfg = read_cfg(root / "BENCHMARK/cfg/m" / TAG / "eval.cfg", EvaluationCfg)
     assert (cfg.decoder, cfg.threshold, cfg.edge_level, cfg.min_gap_s) == ("hysteresis", 0.5, 0.35, 0.03)

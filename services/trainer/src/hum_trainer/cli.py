@@ -33,7 +33,15 @@ IndexIn = Annotated[Path | None, typer.Option(help="folder of corpus_index.json;
 def index_corpus(
     corpus_root: CorpusRoot,
     out: Annotated[Path | None, typer.Option(help="folder of corpus_index.json; default: the corpus")] = None,
-    from_selections: Annotated[bool, typer.Option("--from-selections", help="hums from Raven tables")] = False,
+    from_selections: Annotated[
+        bool,
+        typer.Option(
+            "--from-selections",
+            help="calls from Raven tables instead of cut-out files: a table belongs to the recording that its name "
+            "starts with, an empty one says that there are no calls, recordings without one are left out; rows whose "
+            "Sound type is noise are no calls",
+        ),
+    ] = False,
     rename: Annotated[bool, typer.Option("--rename", help="give known name variants their proper names")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="problems with labels are errors")] = False,
 ) -> None:
@@ -186,7 +194,9 @@ def run(
 @app.command()
 def mine(
     cfg: Annotated[Path, typer.Argument(help="alpaca_server.cfg of recipe windows or frames")],
-    from_selections: Annotated[Path | None, typer.Option(help="folder of Raven tables that a person corrected")] = None,
+    from_selections: Annotated[
+        Path | None, typer.Option(help="folder of Raven tables of training recordings that a person corrected")
+    ] = None,
     progress_file: Annotated[Path | None, typer.Option(help="where to keep the task's progress")] = None,
 ) -> None:
     """Turn a model's confident false alarms on its training tapes into negatives for the next training.

@@ -185,7 +185,7 @@ def from_selections(folder: Path, recordings: Sequence[LabelledRecording]) -> tu
         listed = f"; found: {', '.join(corrected.others[:5])}" if corrected.others else ""
         raise InputError(
             f"{folder}: holds no selection table of a recording of the corpus{listed}. A table's name starts with "
-            "its recording's."
+            "its recording's; a recording that is not in the training corpus is to be added to it, with its table."
         )
     negatives: list[FedBack] = []
     added: list[FedBack] = []

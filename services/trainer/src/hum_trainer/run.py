@@ -17,6 +17,7 @@ from hum_shared.config.cfg import read_cfg
 from hum_shared.config.training import ClipsCfg, Device, TrainingCfg
 from hum_shared.errors import InputError
 from hum_shared.files import sha256_file, sha256_json
+from hum_shared.locks import LOCK_FILE, alone
 from hum_shared.model.device import describe
 from hum_shared.model.front_end import FrontEnd
 from hum_shared.model.model_file import save_model
@@ -73,25 +74,30 @@ def run_training(
     InputError
         Bad cfg or data.
     MachineError
-        No GPU where one was asked for, out of memory.
+        No GPU where one was asked for, out of memory, or another process trains this model.
     Stopped
         On SIGUSR1 or SIGTERM, with a checkpoint from which the next run goes on exactly.
     """
     cfg = read_cfg(cfg_path, TrainingCfg)
     if device is not None:
         cfg = cfg.model_copy(update={"device": device})
-    if cfg.recipe == "windows":
-        from hum_trainer.windows_run import run_windows  # each recipe loads only what it needs
-
-        run_windows(cfg, cfg_path, progress_file, stop)
-        return
-    if cfg.recipe == "frames":
-        from hum_trainer.frames_run import run_frames
-
-        run_frames(cfg, cfg_path, progress_file, stop)
-        return
-    stop = stop or StopRequest().install()
     folders = run_folders(cfg, cfg_path)
+    with alone(folders.models.parent, folders.checkpoints / LOCK_FILE):
+        if cfg.recipe == "windows":
+            from hum_trainer.windows_run import run_windows  # each recipe loads only what it needs
+
+            run_windows(cfg, cfg_path, progress_file, stop)
+        elif cfg.recipe == "frames":
+            from hum_trainer.frames_run import run_frames
+
+            run_frames(cfg, cfg_path, progress_file, stop)
+        else:
+            _run_clips(cfg, cfg_path, folders, progress_file, stop or StopRequest().install())
+
+
+def _run_clips(
+    cfg: TrainingCfg, cfg_path: Path, folders: RunFolders, progress_file: Path | None, stop: StopRequest
+) -> None:
     assert folders.data is not None  # the cfg's rule
     clips = {part: read_part(folders.data, part) for part in PARTS}
     classes = class_indices([clip for part in PARTS for clip in clips[part]], cfg.num_classes, folders.data)

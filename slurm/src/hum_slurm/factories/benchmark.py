@@ -17,7 +17,7 @@ from hum_slurm.arrays import Task, plan_arrays
 from hum_slurm.context import Context, benchmark_tree, suggest_tasks, task_prefix
 from hum_slurm.factories.ground_truth import plan_ground_truth_stages
 from hum_slurm.factories.runs import benchmark_runs
-from hum_slurm.factories.tuned import out_of_tape_folder, plan_tune, tuned_values
+from hum_slurm.factories.tuned import is_tuned, out_of_tape_folder, plan_tune, tuned_values
 from hum_slurm.models import CARD_FILE, KnownModel, known_models
 from hum_slurm.plan import Plan
 from hum_slurm.recordings import refuse_other_recordings, warn_of_other_tracks, what_to_score
@@ -146,9 +146,9 @@ def plan_benchmark(
         suggest_tasks(plan, context, "predict", option)
     else:
         _warn_of_earlier(plan, benchmark, "predict", "pred_*.batch")
-    if tunes:
+    if tunes and not all(is_tuned(context, model) for model in models):
         suggest_tasks(plan, context, "tune", option)
-    else:
+    elif not tunes:
         _warn_of_earlier(plan, benchmark, "tune", "tune.batch")
     plan.suggest("hum-slurm", "evaluation", *option, *context.place_options, *context.site_options)
     return plan

@@ -59,6 +59,14 @@ def _is_of_another_model(tuned: DecoderFile, model: Path) -> bool:
     return len(models) > 0 and model.is_file() and sha256_file(model) not in models
 
 
+def is_tuned(context: Context, model: KnownModel) -> bool:
+    """Whether nothing is to be tuned for a model: it has a decoder file of its own, or learnt from no corpus."""
+    path = decoder_file(context, model)
+    if model.corpus_index is None:
+        return True
+    return path.is_file() and not _is_of_another_model(read_decoder_file(path), context.workspace.resolve(model.file))
+
+
 def plan_tune(context: Context, plan: Plan, benchmark: Benchmark, models: Sequence[KnownModel]) -> bool:
     """Plan the tuning of every model whose training scores tapes it has not seen; return whether there is one."""
     tasks = []
