@@ -106,7 +106,6 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
             "decoder": settings.model_dump(),
             "noise_in_anno": cfg.noise_in_anno,
             "version": _INDEX_VERSION,
-            "tuned_on": None if tuned is None else tuned.tuned_on,
         }
     )
     run = tables.parent.parent
@@ -122,7 +121,7 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
         done = (
             None
             if failures or failures_file.exists() or not are_there(cfg.exports, tables.parent / EXPORT_FOLDER)
-            else _finished(index_file, tables, settings_sha256, sources, inputs, cfg.exports)
+            else _finished(index_file, tables, settings_sha256, sources, inputs, tuned, cfg.exports)
         )
         if done is not None:
             WrittenTables(tables, index_file).end()
@@ -255,9 +254,13 @@ def _finished(
     settings_sha256: str,
     sources: Sequence[Source],
     inputs: Mapping[str, str],
+    tuned: DecoderFile | None,
     exports: Sequence[str],
 ) -> PredictionIndex | None:
-    """Return the index if it was made by this code from these inputs and settings, with its tables and exports."""
+    """Return the index if it was made by this code from these inputs and settings, with its tables and exports.
+
+    Where a decoder file is named, the index must say what that was tuned on.
+    """
     if not index_file.exists():
         return None
     try:
@@ -269,6 +272,7 @@ def _finished(
         made.get("inputs") == dict(inputs)
         and made.get("cfg_sha256") == settings_sha256
         and made.get("code_version") == hum_shared.__version__
+        and (tuned is None or index.meta.tuned_on == tuned.tuned_on)
         and set(exports) <= set((index.meta.model_extra or {}).get("exports") or ())
         and _tables(tables) == {table_file(tables, source.recording) for source in sources}
     )
