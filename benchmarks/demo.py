@@ -161,26 +161,25 @@ class Demo:
 def _links(source: Path, target: Path) -> list[tuple[Path, Path]]:
     """Return the links by which `target` mirrors a corpus, each with what it leads to; ends where it holds another.
 
-    By links nothing is written into the user's folder. Datasets and indexes are made anew.
+    By links nothing is written into the user's folder. Datasets and indexes are made anew. Links to what is no longer
+    there are removed.
     """
-    wanted = {
-        target / path.name: path
-        for path in source.resolve().iterdir()
-        if not path.name.startswith((".", DATASET_PREFIX)) and path.name != CORPUS_INDEX
-    }
-    if target.is_dir():
-        real = {link: path.resolve() for link, path in wanted.items()}
-        ours = (CORPUS_INDEX, "leakage_report.json")
-        there = [path for path in target.iterdir() if not path.name.startswith((".", DATASET_PREFIX))]
-        foreign = [path for path in there if path.name not in ours and path.resolve() != real.get(path)]
-        if foreign:
+    source = source.resolve()
+    if target.resolve() == source:
+        return []
+    for path in sorted(target.iterdir()) if target.is_dir() else ():
+        if path.name.startswith((".", DATASET_PREFIX)) or path.name == CORPUS_INDEX:
+            continue
+        if not (path.is_symlink() and path.readlink().is_relative_to(source)):
             print(
-                f"demo: {foreign[0]} is of another corpus than {source}; name another workspace: make demo DEMO_OUT=…, "
-                "or --out",
+                f"demo: {path} is of another corpus than {source}; name another workspace: make demo DEMO_OUT=…",
                 file=sys.stderr,
             )
             sys.exit(2)
-    return [*wanted.items()]
+        if not path.exists():
+            path.unlink()
+    wanted = (path for path in source.iterdir() if not path.name.startswith((".", DATASET_PREFIX)))
+    return [(target / path.name, path) for path in wanted if path.name != CORPUS_INDEX]
 
 
 if __name__ == "__main__":

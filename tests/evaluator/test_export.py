@@ -254,19 +254,57 @@ def test_an_hour_begins_with_the_clock(tmp_path):
     ]
 
 
-def test_an_interrupted_export_is_not_taken_for_changed_by_hand(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("n_moved", [0, 1])
+def test_an_interrupted_export_is_told_from_what_a_person_changed(tmp_path, monkeypatch, capsys, n_moved):
     run = write_run(tmp_path, {PLAIN: [(0.5, 0.9)], "z.wav": [(0.5, 0.9)]}, 3.0)
-    export(run, "evaluation", ["raven", "csv"])
-    table = run / "evaluation/export/raven" / f"{recording_stem(PLAIN)}.Table.1.selections.txt"
+    first, second, _ = export(run, "evaluation", ["raven"])
+    add_forest_layer(run)  # gives other numbers
+    moved = []
 
-    def killed(selections, folder):
-        table.write_text("another selection\n", encoding="utf-8")
-        raise KeyboardInterrupt
+    def killed(path, target, replace=Path.replace):
+        if ".writing" in path.parts:
+            if len(moved) == n_moved:
+                raise KeyboardInterrupt
+            moved.append(target)
+        return replace(path, target)
 
     with monkeypatch.context() as patch:
-        patch.setitem(FORMATS, "raven", killed)
+        patch.setattr(Path, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
             export(run, "evaluation", ["raven"])
+    second.write_text(second.read_text(encoding="utf-8") + "mine\n", encoding="utf-8")
     export(run, "evaluation", ["raven"])
-    assert "by hand" not in capsys.readouterr().err
-    assert not (run / "evaluation/export/edited").exists()
+    assert "holds 1 exported files that were changed by hand, the first is raven/z.Table" in capsys.readouterr().err
+    (kept,) = (run / "evaluation/export/edited").rglob("*.txt")
+    assert kept.name == second.name
+    assert first.is_file()
+    assert not (run / "evaluation/export/.writing").exists()
+
+
+def test_a_refused_export_forgets_nothing_and_leaves_nothing(tmp_path, capsys):
+    run = write_run(tmp_path, {PLAIN: [(0.5, 0.9)]}, 3.0)
+    (table,) = export(run, "evaluation", ["csv"])
+    index = run / "evaluation/index.json"
+    content = json.loads(index.read_text(encoding="utf-8"))
+    content["meta"]["recordings"] = None
+    index.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError, match="does not say which recordings were searched"):
+        export(run, "evaluation", ["csv", "counts"])
+    assert [path.name for path in table.parent.iterdir()] == ["selections.csv"]
+    table.write_text("mine\n", encoding="utf-8")
+    export(run, "evaluation", ["csv"])
+    assert "changed by hand" in capsys.readouterr().err
+
+
+def test_what_was_found_outside_what_was_searched_is_counted_and_has_no_rate(tmp_path):
+    run = write_run(tmp_path, {PLAIN: [(0.5, 0.9)]}, 3.0)
+    index = run / "evaluation/index.json"
+    content = json.loads(index.read_text(encoding="utf-8"))
+    (entry,) = content["entries"]
+    late = {"start_s": 4000.0, "end_s": 4001.0, "tape_start_s": 4000.0, "tape_end_s": 4001.0}
+    content["entries"].append({**entry, "uid": 2, **late})
+    index.write_text(json.dumps(content), encoding="utf-8")
+    (path,) = export(run, "evaluation", ["counts"])
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [(row["searched_s"], row["n_selections"], row["per_hour"]) for row in csv.DictReader(file)]
+    assert rows == [("3.0", "1", "1200.0"), ("0.0", "1", "")]

@@ -451,9 +451,10 @@ def test_a_table_of_a_killed_run_is_not_taken_for_changed_by_hand(tmp_path, monk
 def test_two_evaluations_of_a_run_do_not_write_at_the_same_time(tmp_path):
     run = run_folder(tmp_path)
     write_track(run / "prediction", CLIP, CALL)
-    cfg = a_cfg(tmp_path)
+    cfg, progress = a_cfg(tmp_path), tmp_path / "progress.json"
     with alone(run, run / "evaluation" / LOCK_FILE), pytest.raises(MachineError, match="another process is writing"):
-        evaluate(cfg)
+        evaluate(cfg, progress)
+    assert not progress.exists()  # it is the other's
     assert evaluate(cfg).n_selections == 1
 
 

@@ -1,7 +1,10 @@
 """One process at a time, however the others end."""
 
+import errno
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,3 +41,42 @@ def test_a_failure_frees_what_was_held(tmp_path: Path) -> None:
         raise RuntimeError
     with alone(tmp_path, lock):
         assert lock.exists()
+
+
+def test_folders_that_were_made_for_a_lock_go_with_it_unless_something_was_written(tmp_path: Path) -> None:
+    lock = tmp_path / "a" / "b" / LOCK_FILE
+    with alone(lock.parent, lock):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with alone(lock.parent, lock):
+        (lock.parent / "result").touch()
+    assert [path.name for path in lock.parent.iterdir()] == ["result"]
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_where_nothing_can_be_written_nothing_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refused(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refused)
+    with alone(tmp_path, tmp_path / LOCK_FILE):  # a finished run only looks
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_file_that_somebody_elses_killed_run_left_does_not_stop_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / LOCK_FILE
+    lock.touch()
+
+    def as_another_user(path: Path, flags: int, mode: int = 0o777, open_file: Callable[..., int] = os.open) -> int:
+        if flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return open_file(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", as_another_user)
+    with alone(tmp_path, lock), pytest.raises(MachineError, match="another process"), alone(tmp_path, lock):
+        pass
+    assert not lock.exists()

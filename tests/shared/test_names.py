@@ -213,6 +213,8 @@ def test_audio_by_suffix(name: str, expected: bool) -> None:
         ("REC 20240508 010000.wav", datetime(2024, 5, 8, 1, 0, 0)),
         ("Pond A 2024-05-03 21-00-00.wav", datetime(2024, 5, 3, 21, 0, 0)),
         ("2024-0508 010000.wav", None),
+        ("rec_1001-10-10_10-10-10.wav", None),
+        ("2451_12_10-112233.wav", None),
     ],
 )
 def test_the_clock_at_a_tapes_start_is_read_from_its_name(name, expected):

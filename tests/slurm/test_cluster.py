@@ -227,6 +227,9 @@ def test_a_copied_workspace_is_as_done_as_the_one_it_is_a_copy_of(place: Place) 
     later_ns = workspace.training_jobs.outcome("train", 0).stat().st_mtime_ns + 1_000_000
     os.utime(cfg, ns=(later_ns, later_ns))  # files are copied in any order
     assert place.status()["train"]["tasks"][0]["state"] == "done"
+    day_later_ns = later_ns + 24 * 3600 * 10**9
+    os.utime(cfg, ns=(day_later_ns, day_later_ns))
+    assert place.status()["train"]["tasks"][0]["reason"] == "its cfg was written since"
 
 
 def test_status_tells_states_with_reason_and_log(place: Place) -> None:

@@ -273,3 +273,13 @@ def test_hums_that_came_after_the_index_are_found(tmp_path):
     new = f"segmented/{hums[0].clip}_9.9_9.95Q1.wav"
     (tmp_path / new).write_bytes(hum_file(tmp_path, hums[0]).read_bytes())
     assert not_indexed(tmp_path, index) == [new]
+
+
+def test_raw_recordings_are_found_in_either_unicode_form(tmp_path):
+    tape = "Grün_20201207_cut.wav"
+    make_corpus(tmp_path, tapes=[tape], clips_per_tape=1)
+    raw = tmp_path / "raw_recordings" / tape
+    raw.rename(raw.with_name(unicodedata.normalize("NFD", tape)))
+    index = index_corpus(tmp_path).index
+    assert {entry.raw_path for entry in index.entries} == {f"raw_recordings/{unicodedata.normalize('NFD', tape)}"}
+    assert [counts.n_hums for counts in index.distribution.per_raw.values()] == [len(index.entries)]

@@ -5,10 +5,10 @@ import pytest
 
 from hum_shared.selections import Selection, write_selections
 from hum_trainer.indexing import index_corpus
-from hum_trainer.raven_labels import placed, quality_of, recording_of, table_files
+from hum_trainer.raven_labels import Owners, placed, quality_of, table_files
 from support.corpora import make_corpus
 
-RECORDINGS = ["a.wav", "a.b.wav", "a.wav_10_20.wav", "Stall Süd.flac"]
+OWNERS = Owners(["a.wav", "a.b.wav", "a.wav_10_20.wav", "Stall Süd.flac"])
 
 
 @pytest.mark.parametrize(
@@ -26,11 +26,11 @@ RECORDINGS = ["a.wav", "a.b.wav", "a.wav_10_20.wav", "Stall Süd.flac"]
     ],
 )
 def test_a_table_belongs_to_the_longest_recording_name_it_starts_with(table, recording):
-    assert recording_of(table, RECORDINGS) == recording
+    assert OWNERS.of_table(table) == recording
 
 
 def test_a_name_of_two_unicode_forms_is_one_name():
-    assert recording_of(unicodedata.normalize("NFD", "Stall Süd.txt"), RECORDINGS) == "Stall Süd.flac"
+    assert OWNERS.of_table(unicodedata.normalize("NFD", "Stall Süd.txt")) == "Stall Süd.flac"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_name_of_two_unicode_forms_is_one_name():
 )
 def test_a_row_of_a_file_that_the_table_is_named_for_and_that_is_not_there_is_nobodys(table, file, recording):
     row = Selection(1, 2, extra={"Begin File": file, "File Offset (s)": "1"})
-    assert placed(row, table, recording_of(table, RECORDINGS), RECORDINGS) == (recording and (recording, 1, 2))
+    assert placed(row, table, OWNERS.of_table(table), OWNERS) == (recording and (recording, 1, 2))
 
 
 def test_a_recording_with_nothing_but_somebody_elses_table_is_not_labelled(tmp_path):
@@ -87,9 +87,9 @@ def test_a_table_that_may_be_of_another_recording_is_named(tmp_path, table, asks
 
 def test_a_start_that_was_moved_in_a_table_of_one_file_counts(tmp_path):
     row = Selection(10.1, 11.0, extra={"Begin File": "a.wav", "File Offset (s)": "10.0"})
-    assert placed(row, "a.Table.1.txt", "a.wav", RECORDINGS) == ("a.wav", 10.1, 11.0)
+    assert placed(row, "a.Table.1.txt", "a.wav", OWNERS) == ("a.wav", 10.1, 11.0)
     behind = Selection(510.1, 511.0, extra={"Begin File": "a.wav", "File Offset (s)": "10.0"})
-    assert placed(behind, "a.Table.1.txt", "a.wav", RECORDINGS) == ("a.wav", 10.0, pytest.approx(10.9))
+    assert placed(behind, "a.Table.1.txt", "a.wav", OWNERS) == ("a.wav", 10.0, pytest.approx(10.9))
 
 
 def test_the_table_of_all_recordings_of_an_export_is_left_out_beside_those_of_each(tmp_path):
@@ -208,20 +208,48 @@ def test_a_table_of_a_clip_without_cut_out_calls_is_told_of(tmp_path):
     make_corpus(tmp_path)
     clip, labelled = "999_20210101_cut.wav", min((tmp_path / "labelled_recordings").iterdir())
     shutil.copy(labelled, tmp_path / "labelled_recordings" / clip)
-    write_selections(tmp_path / "999_20210101_cut.Table.1.selections.txt", [Selection(1, 2), Selection(3, 4)])
-    write_selections(tmp_path / f"{labelled.stem}.Table.1.selections.txt", [Selection(1, 2)])  # its calls are cut out
+    calls = [Selection(1, 2), Selection(3, 4), Selection(5, 6, sound_type="noise")]
+    write_selections(tmp_path / "999_20210101_cut.Table.1.selections.txt", calls)
+    write_selections(tmp_path / f"{labelled.stem}.Table.1.selections.txt", calls)  # its calls are cut out
+    write_selections(tmp_path / "999_20210101_cut_predict_output.log.annotation.result.txt", calls)  # a model's
+    (tmp_path / "999_20210101_cut.txt").write_text("windy, two animals\n")
     (problem,) = index_corpus(tmp_path).problems
     assert f"{clip}: none of its calls are cut out, and the 2 of its selection table are not read" in problem.message
 
 
-@pytest.mark.parametrize(("column", "n_problems"), [("Species", 1), ("Observer", 0)])
-def test_a_column_by_which_rows_are_of_several_kinds_is_told_of(tmp_path, column, n_problems):
+def test_a_table_of_a_labelled_clip_is_not_taken_for_one_whose_name_it_goes_on_from(tmp_path):
+    hums = make_corpus(tmp_path)
+    labelled = hums[0].clip
+    shutil.copy(tmp_path / "labelled_recordings" / labelled, tmp_path / "labelled_recordings" / f"{labelled[:8]}.wav")
+    write_selections(tmp_path / f"{labelled.removesuffix('.wav')}.Table.1.selections.txt", [Selection(1, 2)])
+    assert index_corpus(tmp_path).problems == []
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "second", "n_problems"),
+    [
+        ("Species", "frog $1", "Vögel", 1),
+        ("Observer", "frog $1", "Vögel", 0),
+        ("Annotation date", "frog $1", "Vögel", 0),
+        ("Species", "frog $1", "Frog $1", 0),
+        ("Class", "1", "2", 0),
+    ],
+)
+def test_a_column_by_which_rows_are_of_several_kinds_is_told_of(tmp_path, column, first, second, n_problems):
     make_corpus(tmp_path)
     clips = sorted(path.stem for path in (tmp_path / "labelled_recordings").iterdir())
-    for clip, kind in zip(clips[:2], ("frog $1", "Vögel"), strict=True):
-        rows = [Selection(1, 2, extra={column: kind}), Selection(3, 4, extra={column: "frog $1"})]
+    for clip, kind in zip(clips[:2], (first, second), strict=True):
+        rows = [Selection(1, 2, extra={column: kind}), Selection(3, 4, extra={column: first})]
         write_selections(tmp_path / f"{clip}.Table.1.selections.txt", rows, extra_columns=[column])
     problems = index_corpus(tmp_path, from_selections=True).problems
     assert len(problems) == n_problems
     if problems:
-        assert "column 'Species' says 'frog $1' (3), 'Vögel' (1), but types are read from" in problems[0].message
+        assert "column 'Species' says 'frog $1' (3), 'vögel' (1), but types are read from" in problems[0].message
+
+
+def test_free_text_is_no_kind(tmp_path):
+    make_corpus(tmp_path)
+    clip = min((tmp_path / "labelled_recordings").iterdir()).stem
+    rows = [Selection(begin, begin + 0.5, extra={"Annotation": f"call no. {begin}"}) for begin in range(1, 7)]
+    write_selections(tmp_path / f"{clip}.Table.1.selections.txt", rows, extra_columns=["Annotation"])
+    assert index_corpus(tmp_path, from_selections=True).problems == []

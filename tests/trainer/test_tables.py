@@ -1,7 +1,12 @@
+import numpy as np
 import pytest
+import soundfile
+from typer.testing import CliRunner
 
 from hum_shared.errors import InputError
+from hum_shared.index import write_index
 from hum_shared.selections import read_selections
+from hum_trainer.cli import app
 from hum_trainer.indexing import index_corpus
 from hum_trainer.tables import chosen, corpus_tables, write_tables
 from support.corpora import make_corpus
@@ -45,3 +50,14 @@ def test_a_filter_is_plain_text_unless_it_is_a_regular_expression(index):
         chosen(index, path_filter="38[78]")
     with pytest.raises(InputError, match="no regular expression"):
         chosen(index, path_filter="38[", regex=True)
+
+
+def test_a_clip_without_calls_has_an_empty_table_so_that_it_is_read_back_as_one(tmp_path):
+    make_corpus(tmp_path / "c")
+    soundfile.write(tmp_path / "c/labelled_recordings/999_20210101_cut.wav", np.zeros(8000), 8000)
+    write_index(tmp_path / "c/corpus_index.json", index_corpus(tmp_path / "c").index)
+    out = tmp_path / "tables"
+    command = ["selection-tables", "--index", str(tmp_path / "c/corpus_index.json"), "--out", str(out)]
+    assert CliRunner().invoke(app, [*command, "--group-by", "clip"]).exit_code == 0
+    assert read_selections(out / "999_20210101_cut.wav.selections.txt") == []
+    assert len([*out.iterdir()]) == 7

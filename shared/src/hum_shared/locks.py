@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hum_shared.errors import MachineError
@@ -14,13 +14,16 @@ from hum_shared.errors import MachineError
 LOCK_FILE = ".lock"
 NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
 """What a file system without locks answers: nothing can be told there, and nothing is refused."""
+_NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 @contextmanager
 def alone(target: Path, lock: Path) -> Iterator[None]:
     """Keep what is written to this process while the block runs.
 
-    The lock ends with the process, however that ends. Its file is removed; its folder is made if need be.
+    The lock ends with the process, however that ends, and with those that it forks. Its file is removed, also the
+    folders that were made for it and hold nothing else. Where nothing can be written nothing is locked: what the block
+    then tries to write fails by itself.
 
     Parameters
     ----------
@@ -33,22 +36,34 @@ def alone(target: Path, lock: Path) -> Iterator[None]:
     ------
     MachineError
         When another process, on this or another machine, holds it.
-    OSError
-        When the folder cannot be written.
     """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    handle = _held(lock, target)
+    made = [folder for folder in lock.parents if not folder.exists()]
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = _held(lock, target)
+    except OSError as error:
+        if error.errno not in _NOT_WRITABLE:
+            raise
+        yield
+        return
     try:
         yield
     finally:
-        lock.unlink(missing_ok=True)  # while it is held: who opens it now finds that it is gone
+        with suppress(PermissionError):  # of a process of somebody else that was killed, in a folder of theirs
+            lock.unlink(missing_ok=True)  # while it is held: who opens it now finds that it is gone
         os.close(handle)
+        with suppress(OSError):  # no longer empty, as it should be
+            for folder in made:
+                folder.rmdir()
 
 
 def _held(path: Path, target: Path) -> int:
     """Return the handle of a lock file that this process holds."""
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except PermissionError:
+            handle = os.open(path, os.O_RDONLY)  # somebody else's, left by a process that was killed
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(handle), path.stat()):

@@ -141,7 +141,8 @@ def _row_state(
     if outcome is not None and outcome.job == LOCAL:
         log = stage.jobs.log(row.stage, row.task)
     complete = all(workspace.resolve(text).exists() for text in row.outputs)
-    rewritten = outcome is not None and not _is_copied(outcome, progress) and _cfg_is_later(row, outcome, workspace)
+    copied = outcome is not None and _is_copied(outcome, progress)
+    rewritten = outcome is not None and _cfg_is_later(row, outcome, workspace, _COPIED_S if copied else 0.0)
     state, reason = judge(complete=complete, outcome=outcome, slurm=slurm, rewritten=rewritten)
     if slurm is None and _is_at_work(progress, outcome):
         state, reason, log = "running", "", stage.jobs.log(row.stage, row.task)
@@ -174,10 +175,13 @@ def _is_copied(outcome: Outcome, progress: TaskProgress | None) -> bool:
     return beat is not None and outcome.recorded_ns / 1e9 - beat.timestamp() > _COPIED_S
 
 
-def _cfg_is_later(row: Row, outcome: Outcome, workspace: Workspace) -> bool:
-    """Whether a cfg of a row was written after its last task ended; factories leave one that says the same alone."""
+def _cfg_is_later(row: Row, outcome: Outcome, workspace: Workspace, allowed_s: float) -> bool:
+    """Whether a cfg of a row was written after its last task ended; factories leave one that says the same alone.
+
+    Copies are made in any order: of those it is `allowed_s` later at least.
+    """
     cfgs = [path for text in row.inputs if (path := workspace.resolve(text)).suffix == ".cfg" and path.is_file()]
-    return any(path.stat().st_mtime_ns > outcome.recorded_ns for path in cfgs)
+    return any(path.stat().st_mtime_ns > outcome.recorded_ns + allowed_s * 1e9 for path in cfgs)
 
 
 def _never_began(progress: TaskProgress | None, slurm: TaskState | None) -> bool:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from hum_shared.command import say, warn
+from hum_shared.config.evaluation import EXPORT_FORMATS
 
 app = typer.Typer()
 
@@ -78,9 +79,7 @@ def plot_command_line(
 )
 def export_command_line(
     run_root: RunRoot,
-    formats: Annotated[
-        str, typer.Option("--format", help="raven, audacity, csv, parquet, json; commas between several.")
-    ],
+    formats: Annotated[str, typer.Option("--format", help=f"{', '.join(EXPORT_FORMATS)}; commas between several.")],
     stage: Stage = "evaluation",
     out: Annotated[Path | None, typer.Option(help="Folder to fill. Default: <RUN_ROOT>/<stage>/export.")] = None,
 ) -> None:

@@ -102,16 +102,15 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
     tuned = _decoder_file(cfg, workspace, cfg_file)
     settings = cfg.decoding(tuned, str(cfg_file))
     settings_sha256 = sha256_json(
-        {
-            "decoder": settings.model_dump(),
-            "noise_in_anno": cfg.noise_in_anno,
-            "version": _INDEX_VERSION,
-        }
+        {"decoder": settings.model_dump(), "noise_in_anno": cfg.noise_in_anno, "version": _INDEX_VERSION}
     )
     run = tables.parent.parent
     index_file, failures_file = tables.parent / "index.json", tables.parent / "failures.json"
 
-    with track("evaluate", f"{run.parent.name}/{run.name}", "recordings", file=progress_file) as progress:
+    with (
+        alone(tables.parent, tables.parent / LOCK_FILE),
+        track("evaluate", f"{run.parent.name}/{run.name}", "recordings", file=progress_file) as progress,
+    ):
         sources, failures = find_sources(scores_dir, prediction_dir)
         if failures and not sources:
             name, reason = min(failures.items())
@@ -124,63 +123,59 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
             else _finished(index_file, tables, settings_sha256, sources, inputs, tuned, cfg.exports)
         )
         if done is not None:
-            WrittenTables(tables, index_file).end()
             progress.advance(len(sources), f"nothing to do: {index_file} is up to date")
             return Evaluation(index_file, len(done.meta.recordings or []), len(done.entries), up_to_date=True)
 
-        with alone(tables.parent, tables.parent / LOCK_FILE):
-            written = WrittenTables(tables, index_file)
-            if (edited := written.begin()) is not None:
-                warn(edited)
-            # The index says that the tables are complete; until they are, there must be none.
-            index_file.unlink(missing_ok=True)
-            recordings: list[RecordingInfo] = []
-            entries: list[PredictionEntry] = []
-            models = sorted({read_score_meta(source.path).model_sha256 for source in sources if not source.is_log})
-            notes = [] if tuned is None else _tuned_on_others(tuned, cfg.decoder_file, models)
-            for source in sources:
-                if stop is not None:
-                    stop.check("this evaluation has no index yet")
-                table = table_file(tables, source.recording)
-                try:
-                    prediction = read_prediction(source)
-                except HumError as error:
-                    failures[source.recording] = str(error)
-                    progress.advance(1)
-                    continue
-                found = decode(prediction.windows, settings)
-                try:
-                    with name_that_fits(source.recording):
-                        written.write(table, format_selections(table_rows(prediction, found, cfg.noise_in_anno)))
-                except NameFormatError as error:
-                    failures[source.recording] = str(error)
-                    progress.advance(1)
-                    continue
-                recordings.append(prediction.recording)
-                pred_path = table.relative_to(run).as_posix()
-                entries += index_entries(prediction, found, pred_path, first_uid=len(entries) + 1)
-                notes += prediction.notes
+        written = WrittenTables(tables, index_file)
+        if (edited := written.begin()) is not None:
+            warn(edited)
+        # The index says that the tables are complete; until they are, there must be none.
+        index_file.unlink(missing_ok=True)
+        recordings: list[RecordingInfo] = []
+        entries: list[PredictionEntry] = []
+        models = sorted({read_score_meta(source.path).model_sha256 for source in sources if not source.is_log})
+        notes = [] if tuned is None else _tuned_on_others(tuned, cfg.decoder_file, models)
+        for source in sources:
+            if stop is not None:
+                stop.check("this evaluation has no index yet")
+            table = table_file(tables, source.recording)
+            try:
+                prediction = read_prediction(source)
+            except HumError as error:
+                failures[source.recording] = str(error)
                 progress.advance(1)
-            notes += _same_audio(recordings)
-            notes += unsearched(scores_dir, failures)
-            _remove_stale(tables, recordings)
-            tuned_on = None if tuned is None else tuned.tuned_on
-            digests = written.digests(table_file(tables, recording.name) for recording in recordings)
-            index = _index(
-                settings, settings_sha256, recordings, entries, digests, inputs, models, tuned_on, cfg.exports
+                continue
+            found = decode(prediction.windows, settings)
+            try:
+                with name_that_fits(source.recording):
+                    written.write(table, format_selections(table_rows(prediction, found, cfg.noise_in_anno)))
+            except NameFormatError as error:
+                failures[source.recording] = str(error)
+                progress.advance(1)
+                continue
+            recordings.append(prediction.recording)
+            pred_path = table.relative_to(run).as_posix()
+            entries += index_entries(prediction, found, pred_path, first_uid=len(entries) + 1)
+            notes += prediction.notes
+            progress.advance(1)
+        notes += _same_audio(recordings)
+        notes += unsearched(scores_dir, failures)
+        _remove_stale(tables, recordings)
+        tuned_on = None if tuned is None else tuned.tuned_on
+        digests = written.digests(table_file(tables, recording.name) for recording in recordings)
+        index = _index(settings, settings_sha256, recordings, entries, digests, inputs, models, tuned_on, cfg.exports)
+        exported = []
+        if cfg.exports:
+            exported = write_exports(selections_of(run, "evaluation", index), cfg.exports, tables.parent)
+        if left := left_of_earlier(cfg.exports, exported, folder := tables.parent / EXPORT_FOLDER):
+            more = f" and {len(left) - 5} more" if len(left) > 5 else ""
+            notes.append(
+                f"{folder}: {', '.join(left[:5])}{more} may be of earlier selections. Export again, or remove them"
             )
-            exported = []
-            if cfg.exports:
-                exported = write_exports(selections_of(run, "evaluation", index), cfg.exports, tables.parent)
-            if left := left_of_earlier(cfg.exports, exported, folder := tables.parent / EXPORT_FOLDER):
-                more = f" and {len(left) - 5} more" if len(left) > 5 else ""
-                notes.append(
-                    f"{folder}: {', '.join(left[:5])}{more} may be of earlier selections. Export again, or remove them"
-                )
-            write_index(index_file, index)
-            written.end()
-            settle_failures(failures_file, failures, len(failures) + len(recordings))
-            return Evaluation(index_file, len(recordings), len(entries), up_to_date=False, notes=tuple(notes))
+        write_index(index_file, index)
+        written.end()
+        settle_failures(failures_file, failures, len(failures) + len(recordings))
+        return Evaluation(index_file, len(recordings), len(entries), up_to_date=False, notes=tuple(notes))
 
 
 def _same_audio(recordings: Iterable[RecordingInfo]) -> list[str]:

@@ -78,7 +78,10 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
     run, model = RunFolder(workspace.resolve(cfg.run_root)), workspace.resolve(cfg.rf_model_path)
     settings = FeatureSettings(cfg.n_fft, cfg.hop, cfg.n_mfcc, cfg.include_deltas)
 
-    with track("rf", f"{run.root.parent.name}/{run.root.name}", "selections", file=progress_file) as progress:
+    with (
+        alone(run.index.parent, run.index.parent / LOCK_FILE),
+        track("rf", f"{run.root.parent.name}/{run.root.name}", "selections", file=progress_file) as progress,
+    ):
         _, model_sha256 = read_forest_bytes(model, cfg.rf_model_sha256)
         tables, evaluation = run.tables(), read_evaluation(run.evaluation_index)
         recordings = RecordingFolder(workspace.resolve(cfg.audio_dir))
@@ -95,7 +98,6 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
         inputs_sha256 = _inputs_digest(cfg, threshold, model_sha256, card, evaluation, sources)
         done = None if failures else _finished(run, sources, inputs_sha256)
         if done is not None:
-            WrittenTables(run.annotations, run.index).end()
             progress.advance(progress.total, f"nothing to do: {run.index} is up to date")
             return Filtered(run.index, int(progress.total), len(done.entries), up_to_date=True)
 
@@ -103,31 +105,30 @@ def run_filter(cfg_file: Path, progress_file: Path | None = None, stop: StopRequ
         fit = check_fit(forest, cfg, settings, sources, model)
         for line in (*_replaced(sources, evaluation), *forest.warnings, *fit):
             warn(line)
-        with alone(run.index.parent, run.index.parent / LOCK_FILE):
-            written = WrittenTables(run.annotations, run.index)
-            if (edited := written.begin()) is not None:
-                warn(edited)
-            # The index says that all below postrf belongs together; until it does, there must be none.
-            run.index.unlink(missing_ok=True)
-            features, failed = features_of_run(run, sources, settings, cfg.num_workers, progress, stop or StopRequest())
-            failures |= failed
-            filtered = [source for source in sources if source.table in features]
-            probs = _probabilities(filtered, features, forest)
-            for line in missing_values(filtered, features, probs, forest):
-                warn(line)
-            entries = _write_filtered(run, filtered, probs, threshold, evaluation, written)
-            run.remove_stale(source.table for source in filtered)
-            meta = _meta(cfg, threshold, model_sha256, evaluation, filtered, failures, len(entries))
-            meta["tables"] = written.digests(run.filtered_file(source.table) for source in filtered)
-            meta["inputs_sha256"] = None if failures else inputs_sha256
-            inputs = {source.table.name: source.digest for source in filtered}
-            meta["provenance"] = collect(_PACKAGES, cfg_sha256=cfg.digest(), inputs=inputs).model_dump(mode="json")
-            write_index(run.index, PredictionIndex(meta=PredictionMeta.model_validate(meta), entries=entries))
-            written.end()
-            if (exports := run.index.parent / "export").is_dir():
-                warn(f"{exports}: may be of earlier selections. Export again, or remove it")
-            settle_failures(run.failures, failures, len(tables))
-            return Filtered(run.index, int(progress.total), len(entries), up_to_date=False)
+        written = WrittenTables(run.annotations, run.index)
+        if (edited := written.begin()) is not None:
+            warn(edited)
+        # The index says that all below postrf belongs together; until it does, there must be none.
+        run.index.unlink(missing_ok=True)
+        features, failed = features_of_run(run, sources, settings, cfg.num_workers, progress, stop or StopRequest())
+        failures |= failed
+        filtered = [source for source in sources if source.table in features]
+        probs = _probabilities(filtered, features, forest)
+        for line in missing_values(filtered, features, probs, forest):
+            warn(line)
+        entries = _write_filtered(run, filtered, probs, threshold, evaluation, written)
+        run.remove_stale(source.table for source in filtered)
+        meta = _meta(cfg, threshold, model_sha256, evaluation, filtered, failures, len(entries))
+        meta["tables"] = written.digests(run.filtered_file(source.table) for source in filtered)
+        meta["inputs_sha256"] = None if failures else inputs_sha256
+        inputs = {source.table.name: source.digest for source in filtered}
+        meta["provenance"] = collect(_PACKAGES, cfg_sha256=cfg.digest(), inputs=inputs).model_dump(mode="json")
+        write_index(run.index, PredictionIndex(meta=PredictionMeta.model_validate(meta), entries=entries))
+        written.end()
+        if (exports := run.index.parent / "export").is_dir():
+            warn(f"{exports}: may be of earlier selections. Export again, or remove it")
+        settle_failures(run.failures, failures, len(tables))
+        return Filtered(run.index, int(progress.total), len(entries), up_to_date=False)
 
 
 def _replaced(sources: Sequence[Source], evaluation: Evaluation) -> list[str]:

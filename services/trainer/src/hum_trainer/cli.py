@@ -151,7 +151,7 @@ def selection_tables(
     path_filter: Annotated[str, typer.Option(help="only hums with this text in a path of theirs")] = "",
     regex: Annotated[bool, typer.Option("--regex", help="the path filter is a regular expression")] = False,
 ) -> None:
-    """Write Raven selection tables of a corpus's hums.
+    """Write Raven selection tables of a corpus's hums; of clips without any an empty one, where all are taken.
 
     Example: hum-trainer selection-tables --index corpus_index.json --out tables --group-by clip --qualities 2 3
     """
@@ -160,7 +160,10 @@ def selection_tables(
 
     corpus = read_index(index, CorpusIndex)
     entries = chosen(corpus, qualities=qualities or [], path_filter=path_filter, regex=regex)
-    paths = write_tables(out, corpus_tables(corpus, entries, group_by))
+    tables = corpus_tables(corpus, entries, group_by)
+    if group_by == "clip" and not (qualities or path_filter):
+        tables |= {info.name: [] for info in corpus.meta.recordings or () if info.name not in tables}
+    paths = write_tables(out, tables)
     typer.echo(f"{out}: {len(paths)} selection tables with {len(entries)} hums")
 
 

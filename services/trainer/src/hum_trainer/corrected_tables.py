@@ -12,9 +12,9 @@ from hum_shared.selections import Selection, read_selections
 from hum_trainer.labelled_recordings import LabelledRecording
 from hum_trainer.raven_labels import (
     NOISE,
+    Owners,
     is_combined,
     placed,
-    recording_of,
     rows_of_any,
     says_noise_elsewhere,
     table_files,
@@ -63,12 +63,12 @@ def read_corrected(folder: Path, by_name: Mapping[str, LabelledRecording]) -> Co
     TableError
         When a recording's table cannot be read.
     """
-    out = CorrectedTables()
+    out, known_names = CorrectedTables(), Owners(by_name)
     tables = table_files(folder)
     for path in sorted(tables, key=lambda path: (path.parent, is_combined(path, tables), path)):
-        table, name = path.relative_to(folder).as_posix(), recording_of(path.name, by_name)
+        table, name = path.relative_to(folder).as_posix(), known_names.of_table(path.name)
         rows = read_selections(path) if name is not None else rows_of_any(path) or []
-        places = [placed(row, path.name, name, by_name) for row in rows]
+        places = [placed(row, path.name, name, known_names) for row in rows]
         if name is None and not any(places):
             out.others.append(path.name)
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hum_shared import names
 from hum_shared.index import CorpusIndex
 from hum_shared.intervals import Intervals, as_intervals
 from hum_trainer.corpus import audio_files, find_folders
@@ -17,7 +18,7 @@ def busy_on_tapes(index: CorpusIndex) -> dict[str, Intervals]:
         pairs.setdefault(entry.tape, []).append((entry.raw_start_s, entry.raw_end_s))
     for problem in _problems(index):
         if problem.tape is not None and problem.raw_start_s is not None and problem.raw_end_s is not None:
-            pairs.setdefault(problem.tape, []).append((problem.raw_start_s, problem.raw_end_s))
+            pairs.setdefault(names.composed(problem.tape), []).append((problem.raw_start_s, problem.raw_end_s))
     return {tape: as_intervals(found) for tape, found in pairs.items()}
 
 

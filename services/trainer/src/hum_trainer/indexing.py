@@ -93,7 +93,7 @@ def index_corpus(
         clips = read_recordings(root, audio_files(labelled_folder), digests=digests, tick=tick)
         hums, problems = read_segmented(root, segmented, tick)
         find = clip_finder({name: clip.dur_s for name, clip in clips.items()})
-        problems += unread_tables(root, sorted(clips.keys() - {find(hum.clip) or hum.clip for hum in hums}))
+        problems += unread_tables(root, clips, {find(hum.clip) or hum.clip for hum in hums})
     index, more = assemble(root.resolve().name, clips, raws, hums)
     if not index.entries:
         reasons = (
@@ -106,7 +106,7 @@ def index_corpus(
             f"{root}: a corpus without hums: {place} gave none{reasons}. Label some, or correct the names."
         )
     problems = sorted(problems + more, key=lambda problem: (problem.file, problem.kind))
-    tapes = {clip.name.tape for clip in clips.values()} | set(raws)
+    tapes = {recording.name.tape for recording in (*clips.values(), *raws.values())}
     index = index.model_copy(
         update={
             "meta": index.meta.model_copy(
@@ -149,7 +149,8 @@ def assemble(
         In the order of `hums` sorted by clip and time.
     """
     clip_uids = {name: uid for uid, name in enumerate(sorted(clips), start=1)}
-    tapes = sorted({clip.name.tape for clip in clips.values()} | set(raws))
+    raw_of = {raw.name.tape: raw for raw in raws.values()}
+    tapes = sorted({clip.name.tape for clip in clips.values()} | raw_of.keys())
     tape_uids = {tape: uid for uid, tape in enumerate(tapes, start=1)}
     entries: list[CorpusEntry] = []
     problems: list[Problem] = []
@@ -166,7 +167,7 @@ def assemble(
         problems += found
         if clip is None or any(problem.left_out for problem in found):
             continue
-        raw = raws.get(clip.name.tape)
+        raw = raw_of.get(clip.name.tape)
         entries.append(
             CorpusEntry(
                 uid=len(entries) + 1,

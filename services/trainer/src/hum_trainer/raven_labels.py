@@ -16,8 +16,8 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PureWindowsPath
 
 from hum_shared import names
-from hum_shared.errors import InputError, TableError
-from hum_shared.layout import COMBINED_TABLE, DATASET_PREFIX
+from hum_shared.errors import InputError
+from hum_shared.layout import COMBINED_TABLE, DATASET_PREFIX, TABLE_SUFFIX
 from hum_shared.recordings import files_below
 from hum_shared.selections import Selection, read_selections
 from hum_trainer.labels import LabelledHum, Problem
@@ -27,7 +27,7 @@ NOISE = "noise"
 
 _NUMBERED = re.compile(r"[\s_-]*\(?\d")
 _QUALITY = re.compile(r"(?<![^\W_])(?:q|quality)[\s:=]*(\d)(?!\d)", re.I)
-_KIND_COLUMN = re.compile("species|taxon|annotation|label|class", re.I)
+_KIND_COLUMNS = frozenset({"species", "taxon", "annotation", "label", "class"})
 _KINDS_NAMED = 5
 _SAME_S = 1e-3
 _TABLE_SUFFIXES = (".txt", ".tsv")
@@ -46,14 +46,38 @@ def table_files(root: Path) -> list[Path]:
     return sorted(path for path in found if path.is_file())
 
 
-def recording_of(table: str, recordings: Iterable[str]) -> str | None:
-    """Return which of `recordings` a table's file name belongs to; None when to none of them."""
-    best: tuple[int, str] | None = None
-    for recording in recordings:
-        for start in (names.recording_stem(recording), recording):
-            if _starts(table, start):
-                best = max(best or (0, ""), (len(start), recording))
-    return best[1] if best else None
+class Owners:
+    """The recordings of a corpus, found by the names of tables and by what rows say.
+
+    Parameters
+    ----------
+    recordings
+        Full file names.
+    """
+
+    def __init__(self, recordings: Iterable[str]) -> None:
+        self._by_name: dict[str, list[str]] = {}
+        self._by_stem: dict[str, list[str]] = {}
+        for recording in sorted(recordings):
+            name = names.composed(recording)
+            self._by_name.setdefault(name, []).append(recording)
+            self._by_stem.setdefault(names.recording_stem(name), []).append(recording)
+
+    def of_table(self, table: str) -> str | None:
+        """Return the recording that a table's file name starts with, the longest such name; None for none of them."""
+        table = names.composed(table)
+        for length in range(len(table), 0, -1):
+            if table[length : length + 1].isalnum():  # `a1.txt` is no table of `a.wav`
+                continue
+            found = self._by_name.get(table[:length]) or self._by_stem.get(table[:length])
+            if found:
+                return found[-1]
+        return None
+
+    def named(self, file: str) -> list[str]:
+        """Return the recordings that a row may mean by a file name: those of that name, else those of its stem."""
+        name = names.composed(file)
+        return self._by_name.get(name) or self._by_stem.get(names.recording_stem(name)) or []
 
 
 def _starts(table: str, start: str) -> bool:
@@ -71,7 +95,7 @@ def _is_numbered(table: str, recording: str) -> bool:
 
 
 def placed(
-    selection: Selection, table: str, of_table: str | None, recordings: Collection[str]
+    selection: Selection, table: str, of_table: str | None, recordings: Owners
 ) -> tuple[str, float, float] | None:
     """Return which recording a row belongs to, and its begin and end there in seconds; None when to none of them.
 
@@ -83,16 +107,13 @@ def placed(
         The file name of its table.
     of_table
         The recording that the table's name starts with; None for none.
-    recordings
-        Full file names.
     """
     file, offset_s = _file_and_offset(selection)
     as_it_stands = None if of_table is None else (of_table, selection.begin_s, selection.end_s)
     if not file:
         return as_it_stands
-    same = [name for name in recordings if names.composed(name) == names.composed(file)]
+    same = recordings.named(file)
     stem = names.recording_stem(names.composed(file))
-    same = same or [name for name in recordings if names.recording_stem(names.composed(name)) == stem]
     if not same and _starts(table, stem) and len(stem) > len(names.recording_stem(names.composed(of_table or ""))):
         return None  # a table of that file, which is not here: `a_2.txt` beside `a.wav`
     if len(same) != 1:  # renamed since, perhaps: as long as the times are those of one file, the table's name counts
@@ -167,7 +188,7 @@ def read_tables(root: Path, recordings: Iterable[str]) -> tuple[list[LabelledHum
     TableError
         When a recording's table cannot be read.
     """
-    known = sorted(recordings)
+    known = Owners(recordings)
     hums: list[LabelledHum] = []
     problems: list[Problem] = []
     labelled: set[str] = set()
@@ -179,7 +200,7 @@ def read_tables(root: Path, recordings: Iterable[str]) -> tuple[list[LabelledHum
             message = f"{relative}: left out: it says again what the tables beside it say of each recording"
             problems.append(Problem("table", relative, message, left_out=True))
             continue
-        recording = recording_of(path.name, known)
+        recording = known.of_table(path.name)
         rows = read_selections(path) if recording is not None else rows_of_any(path)
         places = [placed(row, path.name, recording, known) for row in rows or ()]
         if recording is None and not any(places):
@@ -219,16 +240,26 @@ def read_tables(root: Path, recordings: Iterable[str]) -> tuple[list[LabelledHum
     return hums, problems, labelled
 
 
-def unread_tables(root: Path, recordings: Iterable[str]) -> list[Problem]:
-    """Return a problem for each of these recordings, all without cut-out calls, whose selection table holds calls.
+def unread_tables(root: Path, recordings: Collection[str], with_calls: Collection[str]) -> list[Problem]:
+    """Return a problem for each recording without cut-out calls whose selection table holds calls.
 
     Where calls are cut out tables are not read, so that these would be learnt as background.
+
+    Parameters
+    ----------
+    recordings
+        Full file names of all recordings; those of other recordings' tables are not taken for theirs.
+    with_calls
+        Those of which calls are cut out.
     """
-    try:
-        hums, _, _ = read_tables(root, recordings)
-    except TableError as error:
-        return [Problem("table", root.name, f"{error} (tables are not read without --from-selections)", left_out=True)]
-    counts = Counter(hum.clip for hum in hums)
+    known = Owners(recordings)
+    counts: Counter[str] = Counter()
+    for path in table_files(root):
+        recording = known.of_table(path.name)
+        if recording is None or recording in with_calls or path.name.endswith(TABLE_SUFFIX):  # what a model found
+            continue
+        rows = rows_of_any(path) or ()
+        counts[recording] += sum(row.sound_type.strip().lower() != NOISE for row in rows)
     return [
         Problem(
             "table",
@@ -239,6 +270,7 @@ def unread_tables(root: Path, recordings: Iterable[str]) -> list[Problem]:
             left_out=True,
         )
         for name, count in sorted(counts.items())
+        if count
     ]
 
 
@@ -248,8 +280,9 @@ def _several_kinds(hums: Iterable[tuple[str, Selection]]) -> list[Problem]:
     source: dict[str, str] = {}
     for table, row in hums:
         for column, cell in row.extra.items():
-            if _KIND_COLUMN.search(column) and cell.strip():
-                kinds.setdefault(column, Counter())[cell.strip()] += 1
+            kind = cell.strip().casefold()
+            if column.strip().lower() in _KIND_COLUMNS and kind and _seconds(kind) is None:
+                kinds.setdefault(column, Counter())[kind] += 1
                 source.setdefault(column, table)
     return [
         Problem(
@@ -260,7 +293,7 @@ def _several_kinds(hums: Iterable[tuple[str, Selection]]) -> list[Problem]:
             left_out=False,
         )
         for column, found in sorted(kinds.items())
-        if len(found) > 1
+        if 1 < len(found) <= found.total() / 2  # free text says something else in nearly every row
     ]
 
 

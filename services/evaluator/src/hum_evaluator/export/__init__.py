@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from hum_evaluator.export import as_audacity, as_counts, as_csv, as_json, as_parquet, as_raven
 from hum_evaluator.export.rows import RunSelections, read_run
@@ -27,6 +28,7 @@ FORMATS: dict[str, Callable[[RunSelections, Path], list[Path]]] = {
 FOLDER, RECORD = "export", "export.json"
 """In a layer's folder: where exports go unless another place is named, and what they were like when written."""
 
+_STAGING = ".writing"
 _PLACES = {
     "raven": "raven",
     "audacity": "audacity",
@@ -73,31 +75,54 @@ def write_exports(
         Folder to fill; None for `FOLDER` in that of the layer.
     """
     folder = layer / FOLDER if out is None else out
-    record, place = layer / RECORD, FOLDER if out is None else str(out.absolute())
-    places: dict[str, dict[str, str]] = read_json(record) if record.is_file() else {}
-    known = places.get(place, {})
-    there = {name: digest for name, digest in known.items() if (folder / name).is_file()}
-    ours = {_PLACES[name] for name in formats}
-    edited = [
-        name
-        for name, digest in there.items()
-        if PurePosixPath(name).parts[0] in ours and sha256_file(folder / name) != digest
-    ]
+    staging = folder / _STAGING
+    _remove(staging)
+    try:
+        made = [path.relative_to(staging) for name in formats for path in FORMATS[name](selections, staging)]
+        key = FOLDER if out is None else str(out.absolute())
+        written = _put_in_place(staging, [path.as_posix() for path in made], folder, layer / RECORD, key)
+    finally:
+        _remove(staging)
+    return written
+
+
+def _put_in_place(staging: Path, made: Sequence[str], folder: Path, record: Path, key: str) -> list[Path]:
+    """Move files from `staging` to `folder`; what a person changed there since it was written goes aside.
+
+    The record holds the digests of both meanwhile, the old and the new file: a run that is killed may leave either.
+
+    Parameters
+    ----------
+    made
+        Their places in both folders.
+    record, key
+        The file that keeps what exports were like, and what it calls `folder`.
+    """
+    places: dict[str, dict[str, str | list[str]]] = read_json(record) if record.is_file() else {}
+    known = {name: [digests] if isinstance(digests, str) else digests for name, digests in places.get(key, {}).items()}
+    there = {name: digests for name, digests in known.items() if (folder / name).is_file()}
+    edited = [name for name in made if name in there and sha256_file(folder / name) not in there[name]]
     aside = folder / EDITED / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
     for name in edited:
         (aside / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).rename(aside / name)
     if edited:
         warn(f"{aside}: holds {len(edited)} exported files that were changed by hand, the first is {edited[0]}")
-    others = {name: digest for name, digest in there.items() if PurePosixPath(name).parts[0] not in ours}
-    if others != known:  # who is killed while writing leaves files of which nothing is known
-        write_json(record, {**places, place: others})
-    written = [path for name in formats for path in FORMATS[name](selections, folder)]
-    if written:
-        kept = {name: digest for name, digest in there.items() if name not in edited}
-        now = {path.relative_to(folder).as_posix(): sha256_file(path) for path in written}
-        write_json(record, {**places, place: {**kept, **now}})
-    return written
+    now = {name: sha256_file(staging / name) for name in made}
+    if made:
+        write_json(record, {**places, key: {**there, **{name: [*there.get(name, []), now[name]] for name in made}}})
+    for name in made:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (staging / name).replace(folder / name)
+    if made:
+        kept = {name: digests[-1] for name, digests in there.items()}
+        write_json(record, {**places, key: {**kept, **now}})
+    return [folder / name for name in made]
+
+
+def _remove(staging: Path) -> None:
+    if staging.exists():
+        shutil.rmtree(staging)
 
 
 def parse_formats(text: str) -> tuple[str, ...]:

@@ -131,8 +131,7 @@ def _page(
     if truth is None:  # else the comparison says it
         wrong = (mismatch_of_run(layer.folder, layer.layer, layer.index) for layer in layers)
         warnings += [text for text in wrong if text is not None]
-    scored_in = dict.fromkeys(scores_of(layer, request.scores) for layer in layers)
-    warnings += [note for folder in scored_in if folder is not None for note in unsearched(folder)]
+    warnings += _unsearched(layers, request.scores)
     if not layers:
         warnings.append(f"{request.runs}: no runs; looked for <model>/<variant>/{{evaluation,postrf}}/index.json")
     sources: dict[Path, dict[str, Source]] = {}
@@ -202,6 +201,19 @@ def _page(
             },
         ),
     )
+
+
+def _unsearched(layers: Sequence[Layer], scores: Path | None) -> list[str]:
+    """Return what to say of recordings that could not be scored, once for all layers of the same scores."""
+    said: dict[str, None] = {}
+    for layer in layers:
+        try:
+            folder = scores_of(layer, scores)
+            notes = [] if folder is None else unsearched(folder)
+        except HumError as error:  # a cfg or a list of one run: the others are reported
+            notes = [str(error)]
+        said |= dict.fromkeys(notes)
+    return list(said)
 
 
 def _unchecked(compared: Comparison) -> list[str]:
