@@ -91,6 +91,17 @@ def test_a_finished_run_is_a_no_op(trained: Path, corpus: Path, capsys: pytest.C
     assert model.stat().st_mtime_ns == before
 
 
+def test_a_finished_run_without_its_checkpoints_is_a_no_op(
+    trained: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (trained / "run" / "checkpoints").rename(tmp_path / "kept")
+    try:
+        run_training(trained / "t.cfg")
+    finally:
+        (tmp_path / "kept").rename(trained / "run" / "checkpoints")
+    assert "nothing to do" in capsys.readouterr().out
+
+
 def test_a_run_that_ended_before_its_tracks_were_written_writes_them_and_removes_others(
     trained: Path, tmp_path: Path, corpus: Path
 ) -> None:

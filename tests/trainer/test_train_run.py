@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -208,6 +209,18 @@ def test_a_finished_run_is_a_no_op(tmp_path, capsys):
     run_training(cfg)
     assert "nothing to do" in capsys.readouterr().out
     assert (tmp_path / "run" / "models" / "ANIMAL-SPOT.pk").stat().st_mtime_ns == before
+
+
+def test_a_finished_run_without_its_checkpoint_is_a_no_op_and_other_settings_train_anew(tmp_path, capsys):
+    run_training(_workspace(tmp_path))
+    model = tmp_path / "run" / "models" / "ANIMAL-SPOT.pk"
+    before = model.read_bytes()
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    run_training(_workspace(tmp_path))
+    assert "nothing to do" in capsys.readouterr().out
+    assert model.read_bytes() == before
+    run_training(_workspace(tmp_path, seed=8))
+    assert "nothing to do" not in capsys.readouterr().out
 
 
 def test_a_finished_run_is_done_again_from_scratch_where_asked(tmp_path, capsys):

@@ -38,7 +38,7 @@ from hum_trainer.folds import Fold
 from hum_trainer.frame_chunks import ChunkDrawer, ChunkMaker
 from hum_trainer.frame_task import FrameTask, false_alarms_of, frame_probs, frame_task, outcome_of
 from hum_trainer.out_of_tape import frame_scores, has_out_of_tape, write_out_of_tape
-from hum_trainer.run_state import PACKAGES, RunFolders, is_complete, usable_checkpoint
+from hum_trainer.run_state import PACKAGES, RunFolders, is_all_that_is_left, is_complete, usable_checkpoint
 from hum_trainer.training_log import TrainingLog
 
 CHANNELS, WIDTH = (8, 16, 32, 32), 64
@@ -74,7 +74,8 @@ def run_frames(
         if has_ended and not has_model:
             for number in range(len(task.folds)):  # whatever is there from now on is of the new run
                 _checkpoint(folders, number).unlink()
-        if has_model and has_out_of_tape(folders.out_of_tape, folders.model, task.recordings):
+        is_done = has_model or is_all_that_is_left(folders, task.settings_sha256, cfg)
+        if is_done and has_out_of_tape(folders.out_of_tape, folders.model, task.recordings):
             progress.message = "nothing to do: the model is up to date"
             say(f"{progress.message}: {folders.model}")
             return

@@ -37,6 +37,7 @@ from hum_trainer.run_state import (
     RunFolders,
     device_and_precision,
     ended_with_model,
+    is_all_that_is_left,
     run_folders,
     usable_checkpoint,
 )
@@ -109,7 +110,7 @@ def _run_clips(
     state = usable_checkpoint(folders.checkpoint, cfg, settings_sha256, has_ended)
     n_rows = len(clips["train"])
     with track("train", cfg_path.parent.name, "clips", cfg.max_train_epochs * n_rows, progress_file) as progress:
-        if state and has_ended(state):
+        if (state and has_ended(state)) or is_all_that_is_left(folders, settings_sha256, cfg):
             progress.message = "nothing to do: the model is up to date"
             say(f"{progress.message}: {model_path}")
             return

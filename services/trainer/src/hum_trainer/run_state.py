@@ -129,6 +129,16 @@ def is_complete(folders: RunFolders, settings_sha256: str, cfg: TrainingCfg) -> 
     )
 
 
+def is_all_that_is_left(folders: RunFolders, settings_sha256: str, cfg: TrainingCfg) -> bool:
+    """Whether the model of these settings is there, and no checkpoint any more: they may be deleted to save room."""
+    pattern = f"{folders.checkpoint.stem}*{folders.checkpoint.suffix}"
+    return (
+        not cfg.start_from_scratch
+        and not any(folders.checkpoints.glob(pattern))
+        and is_complete(folders, settings_sha256, cfg)
+    )
+
+
 def ended_with_model(folders: RunFolders, settings_sha256: str, cfg: TrainingCfg) -> Callable[[dict[str, Any]], bool]:
     """Return what says whether the run that a state is of came to its end, and left the model of these settings."""
     return lambda state: bool(state["finished"]) and is_complete(folders, settings_sha256, cfg)

@@ -37,7 +37,13 @@ from hum_trainer.labelled_recordings import LabelledRecording, Stretch
 from hum_trainer.memory import free_memory, require_room
 from hum_trainer.out_of_tape import UnseenScores, has_out_of_tape, window_scores, write_out_of_tape
 from hum_trainer.recording_audio import AudioOf
-from hum_trainer.run_state import PACKAGES, device_and_precision, ended_with_model, usable_checkpoint
+from hum_trainer.run_state import (
+    PACKAGES,
+    device_and_precision,
+    ended_with_model,
+    is_all_that_is_left,
+    usable_checkpoint,
+)
 from hum_trainer.tap_convs import use_tap_convs, with_plain_convs
 from hum_trainer.training_log import TrainingLog
 from hum_trainer.window_inputs import (
@@ -80,7 +86,8 @@ def run_windows(
     total = cfg.max_train_epochs * n_examples
     with track("train", cfg_path.parent.name, "windows", total, progress_file) as progress:
         has_model = state is not None and has_ended(state)
-        if has_model and has_out_of_tape(folders.out_of_tape, folders.model, _unseen_recordings(task), _how(task)):
+        is_done = has_model or is_all_that_is_left(folders, task.settings_sha256, cfg)
+        if is_done and has_out_of_tape(folders.out_of_tape, folders.model, _unseen_recordings(task), _how(task)):
             progress.message = "nothing to do: the model is up to date"
             say(f"{progress.message}: {folders.model}")
             return
