@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 import soundfile
 import torch
 
-from hum_predictor import run
+from hum_predictor import run, track_meta
 from hum_predictor.run import run_prediction
 from hum_shared.errors import CfgError, InputError, ModelError, PartialFailure
 from hum_shared.layout import score_file
@@ -420,6 +421,48 @@ def test_the_text_log_follows_the_threshold(tmp_path):
     (log,) = (tmp_path / "out").glob("*.log")
     assert "threshold: 1.0," in log.read_text()
     assert "pred=1" not in log.read_text()
+
+
+def test_a_text_log_of_earlier_scores_is_none_whatever_its_time_says(tmp_path):
+    run_prediction(_workspace(tmp_path, legacy_log="true"))
+    (log,) = (tmp_path / "out").glob("*.log")
+    before = log.read_text()
+    os.utime(log, (time.time() + 86400,) * 2)  # the clock was a day ahead
+    (path,) = (tmp_path / "audio").iterdir()
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.1, 0.1, 96000), 48000)
+    run_prediction(_write_cfg(tmp_path, legacy_log="true"))
+    assert log.read_text() != before
+
+
+def test_a_picture_has_its_line_at_the_threshold(tmp_path):
+    run_prediction(_workspace(tmp_path, visualize="true", threshold=0.5))
+    (picture,) = (tmp_path / "out").glob("*.png")
+    before = picture.read_bytes()
+    run_prediction(_write_cfg(tmp_path, visualize="true", threshold=0.9))
+    moved = picture.read_bytes()
+    assert moved != before
+    stamp = picture.stat().st_mtime_ns
+    run_prediction(_write_cfg(tmp_path, visualize="true", threshold=0.9))
+    assert picture.stat().st_mtime_ns == stamp
+
+
+def test_a_recording_that_was_replaced_since_its_digest_was_taken_is_not_scored_for_it(tmp_path, monkeypatch):
+    cfg = _workspace(tmp_path)
+    (path,) = (tmp_path / "audio").iterdir()
+    other = tmp_path / "other.wav"
+    soundfile.write(other, np.random.default_rng(0).uniform(-0.1, 0.1, 96000), 48000)
+
+    def described(*arguments, **options):
+        other.replace(path)
+        return track_meta.described(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "described", described)
+        with pytest.raises(PartialFailure, match="1 of 1 recordings could not be scored"):
+            run_prediction(cfg)
+    assert "has been replaced since the run began" in (tmp_path / "out" / "failures.json").read_text()
+    run_prediction(cfg)
+    assert not (tmp_path / "out" / "failures.json").exists()
 
 
 def test_an_up_to_date_text_log_is_left_alone(tmp_path):

@@ -1,6 +1,7 @@
 import hashlib
 import math
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hum_shared import files
-from hum_shared.errors import InputError
+from hum_shared.errors import InputError, MachineError
 from support.full_disk import full_disk
 
 HOSTILE = ["a b.txt", "it's.txt", 'say "moo".txt', "$HOME.txt", "Grün.tar.gz", "a.b.c.txt", "ü" * 120 + ".txt"]
@@ -183,3 +184,15 @@ def test_the_umask_is_never_touched_since_other_threads_write_too(
     monkeypatch.setattr(os, "umask", lambda _: pytest.fail("a thread that writes meanwhile would get this umask"))
     files.write_text(tmp_path / "a.txt", "")
     assert (tmp_path / "a.txt").stat().st_mode == expected.stat().st_mode
+
+
+def test_a_folder_that_is_removed_while_a_file_is_written_to_it_is_named(tmp_path: Path) -> None:
+    target = tmp_path / "out" / "a.txt"
+
+    def removed() -> None:
+        with files.atomic_path(target) as temporary:
+            temporary.write_text("half")
+            shutil.rmtree(target.parent)
+
+    with pytest.raises(MachineError, match=r"out: was removed while a\.txt was being written"):
+        removed()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,23 @@ def test_a_task_whose_cfg_was_written_after_it_ended_is_open(place: Place) -> No
     rewritten, other = place.status()["train"]["tasks"]
     assert (rewritten["state"], rewritten["reason"]) == ("open", "its cfg was written since")
     assert other["state"] == "done"
+
+
+def test_a_task_whose_cfg_was_written_while_it_ran_is_open(place: Place) -> None:
+    place.submit("train")
+    place.end("train", 0, 0, "100_0")
+    workspace = Workspace(place.root)
+    row = read_rows(workspace.training_jobs.manifest("train"))[0]
+    ended_ns = workspace.training_jobs.outcome("train", 0).stat().st_mtime_ns
+    ended = datetime.fromtimestamp(ended_ns / 1e9, UTC)
+    progress = {"stage": "train", "task": row["task"], "state": "done", "done": 1, "total": 1, "unit": "clips"}
+    times = {"rate": None, "started": (ended - timedelta(hours=1)).isoformat(), "updated": ended.isoformat()}
+    write_json(workspace.progress_file("train", row["task"]), {**progress, **times})
+    (cfg,) = (place.root / text for text in row["inputs"] if text.endswith(".cfg"))
+    for minutes, state in ((90, "done"), (30, "open")):
+        written_ns = ended_ns - minutes * 60 * 10**9
+        os.utime(cfg, ns=(written_ns, written_ns))
+        assert place.status()["train"]["tasks"][0]["state"] == state
 
 
 def test_a_copied_workspace_is_as_done_as_the_one_it_is_a_copy_of(place: Place) -> None:

@@ -1,6 +1,9 @@
+import unicodedata
+
 import pytest
 
 from hum_shared.errors import InputError
+from hum_shared.selections import Selection, write_selections
 from hum_trainer.indexing import index_corpus
 from hum_trainer.renaming import plan_renames, rename
 from support.corpora import make_corpus
@@ -14,6 +17,7 @@ def test_clips_hums_and_raw_recordings_get_the_names_of_the_grammar(tmp_path):
     name = f"{dated}_{hum.start_s}_{hum.end_s}_hw_q1.wav"
     (tmp_path / "segmented" / hum.file_name).rename(tmp_path / "segmented" / name)
     before = index_corpus(tmp_path).index.entries[0]
+    write_selections(tmp_path / "tables" / f"{dated.removesuffix('.wav')}.Table.1.selections.txt", [Selection(1, 2)])
 
     rename(plan_renames(tmp_path))
 
@@ -25,6 +29,8 @@ def test_clips_hums_and_raw_recordings_get_the_names_of_the_grammar(tmp_path):
     assert (after.raw_start_s, after.quality) == (before.raw_start_s, before.quality)
     assert not indexed.variants
     assert not indexed.problems
+    assert [path.name for path in (tmp_path / "tables").iterdir()] == [f"{tape}_0_10.Table.1.selections.txt"]
+    assert len(index_corpus(tmp_path, from_selections=True).index.entries) == 1
     assert plan_renames(tmp_path) == []
 
 
@@ -55,3 +61,10 @@ def test_an_interrupted_renaming_goes_on(tmp_path):
         f"raw_recordings/{tape}",
         f"segmented/{tape}_0_10.flac_{hum.start_s:g}_{hum.end_s:g}Q1.flac",
     ]
+
+
+def test_a_raw_recording_keeps_its_unicode_form(tmp_path):
+    make_corpus(tmp_path, tapes=["Grün_20201207_cut.wav"], clips_per_tape=1, hums_per_clip=1)
+    raw = tmp_path / "raw_recordings" / "Grün_20201207_cut.wav"
+    raw.rename(raw.with_name(unicodedata.normalize("NFD", raw.name)))
+    assert plan_renames(tmp_path) == []

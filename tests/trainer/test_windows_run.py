@@ -18,6 +18,7 @@ from hum_shared.model.model_file import load_model
 from hum_shared.model.scoring import WindowScorer, score_recording
 from hum_shared.scores import read_score_track
 from hum_shared.selections import Selection, write_selections
+from hum_trainer import mine_run
 from hum_trainer.corpus_task import read_corpus_task
 from hum_trainer.event_loop import EventTrainer
 from hum_trainer.indexing import index_corpus
@@ -211,3 +212,21 @@ def test_recipe_clips_has_nothing_to_mine_for(tmp_path):
     cfg = _workspace(tmp_path, recipe="clips", data_dir="data")
     with pytest.raises(InputError, match="Mine for windows or frames"):
         run_mining(cfg)
+
+
+def test_a_round_that_was_written_while_another_was_looked_for_is_kept(tmp_path, monkeypatch):
+    cfg = _workspace(tmp_path, **SMALL)
+    clip = next((tmp_path / "corpus ü" / "labelled_recordings").glob("387*"))
+    for name, end_s in (("first", 0.05), ("second", 0.06)):
+        table = tmp_path / name / f"{clip.stem}.{name}.selections.txt"
+        write_selections(table, [Selection(0.0, end_s, sound_type="noise")])
+
+    def slow(*arguments, read=mine_run.from_selections):
+        monkeypatch.setattr(mine_run, "from_selections", read)
+        run_mining(cfg, tmp_path / "second")
+        return read(*arguments)
+
+    monkeypatch.setattr(mine_run, "from_selections", slow)
+    run_mining(cfg, tmp_path / "first")
+    rounds = read_hard_negatives(tmp_path / "run" / "models" / "hard_negatives.json").rounds
+    assert [[*one.tables] for one in rounds] == [[f"{clip.stem}.{name}.selections.txt"] for name in ("second", "first")]

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from hum_shared.errors import InputError, NameFormatError
+from hum_shared.errors import InputError, MachineError, NameFormatError
 
 _CHUNK_BYTES = 1 << 22
 _ABANDONED_AFTER_S = 24 * 3600.0
@@ -42,6 +42,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
     ------
     InputError
         When a file stands where a folder is needed, or a folder where the file should be.
+    MachineError
+        When the folder was removed meanwhile.
     OSError
         When the folder cannot be written (read-only, disk full).
     """
@@ -53,7 +55,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         ) from None
     if target.is_dir():
         raise InputError(f"{target}: is a folder, a file is to be written there. Name another one.")
-    _remove_abandoned(target.parent)
+    remove_abandoned(target.parent)
     # The name is cut so that a long recording name plus our affixes stays below the 255-byte limit.
     prefix = f".{target.name.encode()[:120].decode(errors='ignore')}.{_place()}-{os.getpid()}-"
     temporary = target.parent / f"{prefix}{secrets.token_hex(4)}.part{target.suffix}"
@@ -65,7 +67,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(target)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and not target.parent.is_dir():
+            raise MachineError(f"{target.parent}: was removed while {target.name} was being written.") from error
         temporary.unlink(missing_ok=True)
         raise
 
@@ -170,7 +174,8 @@ def _naming(target: Path) -> Iterator[None]:
 
 
 @functools.cache  # once per folder and process: listing a folder for every file written to it would be slow
-def _remove_abandoned(folder: Path) -> None:
+def remove_abandoned(folder: Path) -> None:
+    """Remove what processes that were killed left of :func:`atomic_path` in a folder."""
     for path in folder.iterdir():
         found = _TEMPORARY.fullmatch(path.name)
         if found is None:

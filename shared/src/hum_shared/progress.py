@@ -65,11 +65,16 @@ def is_lost(progress: TaskProgress, now: datetime) -> bool:
 
 def heartbeat(progress: TaskProgress) -> datetime | None:
     """Return when a task gave its last sign of life; None where that cannot be read."""
+    return time_of(progress.updated)
+
+
+def time_of(text: str) -> datetime | None:
+    """Return a time of a progress file, with its zone; None where it is none."""
     try:
-        beat = datetime.fromisoformat(progress.updated)
+        time = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return beat if beat.tzinfo else beat.replace(tzinfo=UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 class Progress:

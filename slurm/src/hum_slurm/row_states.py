@@ -16,7 +16,7 @@ from hum_shared.layout import Jobs, Workspace
 from hum_shared.manifest import Row
 from hum_shared.outcome import LOCAL
 from hum_shared.outcome import Outcome as WrittenOutcome
-from hum_shared.progress import TaskProgress, heartbeat, is_lost
+from hum_shared.progress import TaskProgress, heartbeat, is_lost, time_of
 from hum_slurm.batch import ROW_BEGINS, job_name
 from hum_slurm.job_states import TaskState
 from hum_slurm.progress_files import read_progress
@@ -27,6 +27,7 @@ from hum_slurm.written import WrittenStage
 RowStateName = Literal["done", "partial", "failed", "cancelled", "running", "waiting", "open"]
 STATES: tuple[RowStateName, ...] = ("done", "partial", "failed", "cancelled", "running", "waiting", "open")
 
+_READ_S = 5.0  # from a task's start to its cfg, and what clocks of two machines may differ by
 _COPIED_S = 600.0  # a task's last word and the note of its end are seconds apart, clocks of two machines minutes
 _DIED = frozenset({"OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE"})
 
@@ -141,8 +142,7 @@ def _row_state(
     if outcome is not None and outcome.job == LOCAL:
         log = stage.jobs.log(row.stage, row.task)
     complete = all(workspace.resolve(text).exists() for text in row.outputs)
-    copied = outcome is not None and _is_copied(outcome, progress)
-    rewritten = outcome is not None and _cfg_is_later(row, outcome, workspace, _COPIED_S if copied else 0.0)
+    rewritten = outcome is not None and _cfg_is_later(row, _read_its_cfg_s(outcome, progress), workspace)
     state, reason = judge(complete=complete, outcome=outcome, slurm=slurm, rewritten=rewritten)
     if slurm is None and _is_at_work(progress, outcome):
         state, reason, log = "running", "", stage.jobs.log(row.stage, row.task)
@@ -169,19 +169,26 @@ def _is_at_work(progress: TaskProgress | None, outcome: Outcome | None) -> bool:
     return beat is not None and (outcome is None or beat.timestamp() * 1e9 > outcome.recorded_ns)
 
 
-def _is_copied(outcome: Outcome, progress: TaskProgress | None) -> bool:
-    """Whether a file is far younger than the task's end it tells of: a copy, with times of its own."""
-    beat = None if progress is None else heartbeat(progress)
-    return beat is not None and outcome.recorded_ns / 1e9 - beat.timestamp() > _COPIED_S
+def _read_its_cfg_s(outcome: Outcome, progress: TaskProgress | None) -> float:
+    """Return by when a row's last task had read its cfg, s since the epoch.
 
-
-def _cfg_is_later(row: Row, outcome: Outcome, workspace: Workspace, allowed_s: float) -> bool:
-    """Whether a cfg of a row was written after its last task ended; factories leave one that says the same alone.
-
-    Copies are made in any order: of those it is `allowed_s` later at least.
+    That is soon after it began, by its own word. A file that is far younger than the task's last word is a copy: its
+    time says when that was made, of files in any order.
     """
+    ended_s = outcome.recorded_ns / 1e9
+    beat = None if progress is None else heartbeat(progress)
+    if progress is None or beat is None:
+        return ended_s
+    if ended_s - beat.timestamp() > _COPIED_S:
+        return ended_s + _COPIED_S
+    began = time_of(progress.started)
+    return ended_s if began is None else min(ended_s, began.timestamp() + _READ_S)
+
+
+def _cfg_is_later(row: Row, since_s: float, workspace: Workspace) -> bool:
+    """Whether a cfg of a row was written since; factories leave one that says the same alone."""
     cfgs = [path for text in row.inputs if (path := workspace.resolve(text)).suffix == ".cfg" and path.is_file()]
-    return any(path.stat().st_mtime_ns > outcome.recorded_ns + allowed_s * 1e9 for path in cfgs)
+    return any(path.stat().st_mtime_ns / 1e9 > since_s for path in cfgs)
 
 
 def _never_began(progress: TaskProgress | None, slurm: TaskState | None) -> bool:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from hum_shared.audio import mono_blocks, probe
 from hum_shared.decoders import noise_index
 from hum_shared.files import atomic_path
-from hum_shared.scores import ScoreTrack
+from hum_shared.scores import ScoreMeta, ScoreTrack
 
 _COLUMNS = 1600
 _RANGE_DB = 80
+_HEAD_BYTES = 4096  # a PNG's remarks stand before its pixels
 
 
 def write_picture(path: Path, recording: Path, track: ScoreTrack, *, block_s: float, threshold: float) -> None:
@@ -43,7 +44,19 @@ def write_picture(path: Path, recording: Path, track: ScoreTrack, *, block_s: fl
     curve.axhline(threshold, linestyle="--", linewidth=0.8, color="grey")
     curve.set(xlim=(0, dur_s), ylim=(0, 1), xlabel="time (s)", ylabel="score")
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=100)
+        figure.savefig(temporary, format="png", dpi=100, metadata={"Comment": _made_of(track.meta, threshold)})
+
+
+def is_picture_of(path: Path, meta: ScoreMeta, threshold: float) -> bool:
+    """Whether a picture was made of these scores with its line at this threshold."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _made_of(meta, threshold).encode() in file.read(_HEAD_BYTES)
+
+
+def _made_of(meta: ScoreMeta, threshold: float) -> str:
+    return f"scores {meta.inputs_sha256}, threshold {threshold!r};"
 
 
 def overview(recording: Path, n_fft: int, *, block_s: float) -> tuple[NDArray[np.float32], float]:

@@ -91,12 +91,12 @@ def run_prediction(
     with track("predict", cfg_path.parent.name, "s of audio", total_s, progress_file) as progress:
         # While one recording is scored the next is already read for its digest: a GPU does not wait for that.
         with contextlib.closing(read_ahead(_digests(recordings, infos), depth=1)) as digests:
-            for path, digest in zip(recordings, digests, strict=True):
+            for path, read in zip(recordings, digests, strict=True):
                 stop.check(f"{scored} recordings scored so far are kept")
                 passed_s += _dur_s(infos[path])
                 try:
                     with name_that_fits(path.name):
-                        scored += _score_if_needed(path, infos[path], digest, job, progress, stop)
+                        scored += _score_if_needed(path, infos[path], read, job, progress, stop)
                 except (AudioError, NameFormatError) as error:
                     failures[names.shown(path.name)] = str(error)
                     warn(str(error))
@@ -161,25 +161,39 @@ def _check_settings(cfg: PredictionCfg, model: LoadedModel | DenseModel, cfg_pat
         )
 
 
-def _digests(recordings: Sequence[Path], infos: dict[Path, AudioInfo | HumError]) -> Iterator[str]:
-    """Yield the SHA-256 of each recording; of one that cannot be read nothing, and why goes into `infos`."""
+@dataclass(frozen=True)
+class _Digest:
+    """The SHA-256 of a recording, and of which file under its name that is."""
+
+    sha256: str = ""
+    stamp: tuple[int, ...] = ()
+
+
+def _digests(recordings: Sequence[Path], infos: dict[Path, AudioInfo | HumError]) -> Iterator[_Digest]:
+    """Yield the digest of each recording; of one that cannot be read an empty one, and why goes into `infos`."""
     for path in recordings:
-        digest = ""
+        digest = _Digest()
         if not isinstance(infos[path], HumError):
             try:
-                digest = sha256_file(path)
+                stamp = _stamp(path)
+                digest = _Digest(sha256_file(path), stamp)
             except OSError as error:
                 infos[path] = AudioError(f"{path}: cannot be read ({error.strerror}). Check that it is there.")
         yield digest
 
 
+def _stamp(path: Path) -> tuple[int, ...]:
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 def _score_if_needed(
-    path: Path, info: AudioInfo | HumError, digest: str, job: _Job, progress: Progress, stop: StopRequest
+    path: Path, info: AudioInfo | HumError, digest: _Digest, job: _Job, progress: Progress, stop: StopRequest
 ) -> bool:
     """Bring all outputs of one recording up to date; return whether it was scored."""
     if isinstance(info, HumError):
         raise info
-    meta, rows = described(path, info, digest, job.model, job.scorer, job.cfg_sha256)
+    meta, rows = described(path, info, digest.sha256, job.model, job.scorer, job.cfg_sha256)
     score_path = layout.score_file(job.output_dir, path.name)
     latent_path = score_path.with_name(names.recording_stem(path.name) + "_latent.parquet")
     current = is_current(score_path, meta)
@@ -192,13 +206,13 @@ def _score_if_needed(
         progress.skip(info.dur_s, path.name)
     else:
         progress.message = path.name
-        _score(path, score_path, latent_path, meta, rows, job, progress, stop)
+        _score(path, digest, score_path, latent_path, meta, rows, job, progress, stop)
     _write_extras(path, score_path, job)
     return not current
 
 
 def _score(
-    path: Path, score_path: Path, latent_path: Path, meta: ScoreMeta, rows: Rows, job: _Job,
+    path: Path, digest: _Digest, score_path: Path, latent_path: Path, meta: ScoreMeta, rows: Rows, job: _Job,
     progress: Progress, stop: StopRequest,
 ) -> None:  # fmt: skip
     if probe(path).frames != meta.frames:
@@ -218,6 +232,10 @@ def _score(
                 latents.append(start_s, end_s, part.latent)
             progress.advance(len(part.probs) * meta.step / meta.model_rate)
             stop.check(f"{path.name} was left unscored, what was finished before is kept")
+        if _stamp(path) != digest.stamp:
+            raise AudioError(f"{path}: has been replaced since the run began. Run again when it is complete.")
+        if job.cfg.legacy_log:  # it is written anew; killed in between, the next run must not take the old one for it
+            layout.log_file(job.log_dir, path.name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -233,16 +251,21 @@ def _write_extras(path: Path, score_path: Path, job: _Job) -> None:
     """Write what is made from the score track, text log and picture, where it is missing or older."""
     cfg = job.cfg
     log_path = layout.log_file(job.log_dir, path.name)
-    picture_path = score_path.with_name(names.recording_stem(path.name) + "_predict_output.png")
+    picture_path = _picture(score_path, path)
     if cfg.legacy_log:
         said: dict[str, Any] = {"recording": path, "model": job.model_path, "data_opts": job.model.raw_data_opts}
         if not (_is_newer(log_path, score_path) and has_settings(log_path, read_score_meta(score_path), cfg, **said)):
             write_text_log(log_path, read_score_track(score_path), cfg, **said)
-    if cfg.visualize and not _is_newer(picture_path, score_path):
-        from hum_predictor.pictures import write_picture  # matplotlib only where a picture is wanted
+    if cfg.visualize:
+        from hum_predictor.pictures import is_picture_of, write_picture  # matplotlib only where a picture is wanted
 
-        scores = read_score_track(score_path)
-        write_picture(picture_path, path, scores, block_s=cfg.block_seconds, threshold=cfg.threshold)
+        if not is_picture_of(picture_path, read_score_meta(score_path), cfg.threshold):
+            scores = read_score_track(score_path)
+            write_picture(picture_path, path, scores, block_s=cfg.block_seconds, threshold=cfg.threshold)
+
+
+def _picture(score_path: Path, recording: Path) -> Path:
+    return score_path.with_name(names.recording_stem(recording.name) + "_predict_output.png")
 
 
 def _is_newer(path: Path, score_path: Path) -> bool:

@@ -21,6 +21,7 @@ from hum_shared.command import warn
 from hum_shared.errors import InputError
 from hum_shared.files import sha256_file, sha256_json
 from hum_shared.index import CorpusIndex, read_index
+from hum_shared.locks import alone
 from hum_shared.progress import Progress, track
 from hum_shared.provenance import collect
 from hum_shared.recordings import RecordingFolder
@@ -133,7 +134,10 @@ def _train(
     recordings: Sequence[TrainingRecording] = (),
 ) -> Training:
     inputs_sha256 = sha256_json([inputs, asdict(settings), asdict(feature_settings), __version__, FEATURES_VERSION])
-    with track("rf-train", out.name, "selections", file=progress_file) as progress:
+    with (
+        alone(out, out.with_name(f".{out.name}.lock")),
+        track("rf-train", out.name, "selections", file=progress_file) as progress,
+    ):
         done = _finished(out, inputs_sha256)
         if done is not None:
             progress.advance(0, f"nothing to do: {out} is up to date")

@@ -15,6 +15,7 @@ from hum_shared.config.cfg import read_cfg
 from hum_shared.config.training import TrainingCfg
 from hum_shared.decoders import Windows
 from hum_shared.errors import InputError, ModelError
+from hum_shared.locks import alone
 from hum_shared.model.device import describe
 from hum_shared.model.frame_scoring import FrameScorer
 from hum_shared.model.model_file import load_model
@@ -53,7 +54,6 @@ def run_mining(cfg_path: Path, selections: Path | None = None, progress_file: Pa
         raise InputError(f"{cfg_path}: recipe clips learns from a dataset's noise clips. Mine for windows or frames.")
     task = read_corpus_task(cfg, cfg_path)
     target = task.folders.models / mining.FILE_NAME
-    before = read_hard_negatives(target)
     if selections is not None:
         found, others, remarks = from_selections(selections, task.indexed)
         for remark in remarks:
@@ -63,12 +63,14 @@ def run_mining(cfg_path: Path, selections: Path | None = None, progress_file: Pa
     else:
         with track("mine", cfg_path.parent.name, "s of audio", None, progress_file) as progress:
             found = _false_alarms(task, stop, lambda part: progress.advance(part.dur_s, part.recording.name))
-    after = before.with_round(found)
     said = f"{len(found.negatives)} negatives and {len(found.calls)} new calls"
-    if after == before:
-        say(f"nothing to do: {target} holds these {said} already")
-        return
-    write_hard_negatives(target, after)
+    with alone(target, target.with_name(f".{target.name}.lock")):  # rounds of others meanwhile are kept
+        before = read_hard_negatives(target)
+        after = before.with_round(found)
+        if after == before:
+            say(f"nothing to do: {target} holds these {said} already")
+            return
+        write_hard_negatives(target, after)
     if found.negatives or found.calls:
         say(f"{target}: {said}; hum-trainer run {shlex.quote(str(cfg_path))} learns from them")
     else:

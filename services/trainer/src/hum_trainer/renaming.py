@@ -9,12 +9,13 @@ from hum_shared.audio import probe
 from hum_shared.errors import InputError, NameFormatError
 from hum_shared.layout import LABELLED, SEGMENTED
 from hum_trainer.corpus import audio_files, clip_finder, find_folders, needed, require_writable
+from hum_trainer.raven_labels import Owners, table_files
 
 
 def plan_renames(root: Path) -> list[tuple[Path, Path]]:
     """Return (old path, new path) of every file of the corpus whose name is a known variant.
 
-    A hum follows its clip, and so does a raw recording whose name is the old clip's.
+    A hum follows its clip, and so do a raw recording whose name is the old clip's, and a selection table.
 
     Raises
     ------
@@ -34,7 +35,15 @@ def plan_renames(root: Path) -> list[tuple[Path, Path]]:
             continue  # indexing reports it
         renames.append((path, path.with_name(names.canonical_hum(path.name, new_clips.get(find(clip) or clip)))))
     for path in audio_files(folders.raw) if folders.raw else []:
-        renames.append((path, path.with_name(names.parse_recording(new_clips.get(path.name, path.name)).tape)))
+        tape = names.parse_recording(new_clips.get(path.name, path.name)).tape
+        if names.composed(path.name) != tape:
+            renames.append((path, path.with_name(tape)))
+    owners = Owners(new_clips)
+    for path in table_files(root):
+        owner = owners.of_table(path.name)
+        if owner is not None and new_clips[owner] != owner:
+            rest = names.composed(path.name).removeprefix(names.composed(names.recording_stem(owner)))
+            renames.append((path, path.with_name(names.recording_stem(new_clips[owner]) + rest)))
     # Clips last: what is still to be renamed after an interrupt is known by their old names.
     renames += [(path, path.with_name(new)) for path, new in clips.items()]
     renames = [(old, new) for old, new in renames if old != new]

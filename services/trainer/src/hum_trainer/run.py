@@ -16,7 +16,7 @@ from hum_shared.command import say
 from hum_shared.config.cfg import read_cfg
 from hum_shared.config.training import ClipsCfg, Device, TrainingCfg
 from hum_shared.errors import InputError
-from hum_shared.files import sha256_file, sha256_json
+from hum_shared.files import remove_abandoned, sha256_file, sha256_json
 from hum_shared.locks import LOCK_FILE, alone
 from hum_shared.model.device import describe
 from hum_shared.model.front_end import FrontEnd
@@ -83,6 +83,8 @@ def run_training(
     if device is not None:
         cfg = cfg.model_copy(update={"device": device})
     folders = run_folders(cfg, cfg_path)
+    if folders.cache is not None and folders.cache.is_dir():
+        remove_abandoned(folders.cache)  # a killed training's: nothing may be written there any more
     with alone(folders.models.parent, folders.checkpoints / LOCK_FILE):
         if cfg.recipe == "windows":
             from hum_trainer.windows_run import run_windows  # each recipe loads only what it needs

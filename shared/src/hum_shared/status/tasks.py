@@ -6,12 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from hum_shared.manifest import Row
 from hum_shared.outcome import Outcome
-from hum_shared.progress import TaskProgress, is_lost
+from hum_shared.progress import TaskProgress, is_lost, time_of
 from hum_shared.status.views import STAGE_ORDER, STATES, ShownState, StageView, TaskView
 
 EXIT_STATES: dict[int, ShownState] = {0: "done", 3: "partial", 75: "queued"}
@@ -60,7 +60,7 @@ class Evidence:
             return self.outcome is not None
         if self.progress_s is not None and self.outcome_s >= self.progress_s:
             return True
-        updated = _time(self.progress.updated)
+        updated = time_of(self.progress.updated)
         return updated is None or self.outcome_s >= updated.timestamp()
 
 
@@ -159,11 +159,3 @@ def _message(evidence: Evidence, state: ShownState) -> str:
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
