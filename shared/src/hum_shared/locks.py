@@ -12,8 +12,9 @@ from pathlib import Path
 from hum_shared.errors import MachineError
 
 LOCK_FILE = ".lock"
-NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
-"""What a file system without locks answers: nothing can be told there, and nothing is refused."""
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF})
+"""What a file system without locks answers: nothing can be told there, and nothing is refused. (EBADF: NFS, of a file
+that may only be read.)"""
 _NOT_WRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
