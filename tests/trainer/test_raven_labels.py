@@ -5,7 +5,8 @@ import pytest
 
 from hum_shared.selections import Selection, write_selections
 from hum_trainer.indexing import index_corpus
-from hum_trainer.raven_labels import Owners, placed, quality_of, table_files
+from hum_trainer.owners import Owners
+from hum_trainer.raven_labels import placed, quality_of, table_files
 from support.corpora import make_corpus
 
 OWNERS = Owners(["a.wav", "a.b.wav", "a.wav_10_20.wav", "Stall Süd.flac"])

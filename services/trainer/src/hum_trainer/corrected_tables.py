@@ -10,9 +10,9 @@ from hum_shared.files import sha256_file
 from hum_shared.intervals import Intervals, as_intervals
 from hum_shared.selections import Selection, read_selections
 from hum_trainer.labelled_recordings import LabelledRecording
+from hum_trainer.owners import Owners
 from hum_trainer.raven_labels import (
     NOISE,
-    Owners,
     is_combined,
     placed,
     rows_of_any,

@@ -9,7 +9,8 @@ from hum_shared.audio import probe
 from hum_shared.errors import InputError, NameFormatError
 from hum_shared.layout import LABELLED, SEGMENTED
 from hum_trainer.corpus import audio_files, clip_finder, find_folders, needed, require_writable
-from hum_trainer.raven_labels import Owners, table_files
+from hum_trainer.owners import Owners
+from hum_trainer.raven_labels import table_files
 
 
 def plan_renames(root: Path) -> list[tuple[Path, Path]]:

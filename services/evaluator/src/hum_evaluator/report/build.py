@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from hum_evaluator.report import charts, curves, words
 from hum_evaluator.report.events import Event, events, selections_alone, with_turned_down
 from hum_evaluator.report.page import Page, render
 from hum_evaluator.report.panel import Media, Panel, panel
+from hum_evaluator.report.run_curves import Tracks, points_of
 from hum_evaluator.report.runs import (
     Layer,
     ranked,
@@ -24,7 +25,7 @@ from hum_evaluator.report.runs import (
     shown_in_detail,
 )
 from hum_evaluator.report.training import find_models, read_training
-from hum_evaluator.tracks import Source, find_sources, unsearched
+from hum_evaluator.tracks import unsearched
 from hum_evaluator.truth import GroundTruth, read_truth
 from hum_shared.errors import HumError, InputError
 from hum_shared.files import sha256_file, write_text
@@ -134,14 +135,14 @@ def _page(
     warnings += _unsearched(layers, request.scores)
     if not layers:
         warnings.append(f"{request.runs}: no runs; looked for <model>/<variant>/{{evaluation,postrf}}/index.json")
-    sources: dict[Path, dict[str, Source]] = {}
+    sources = Tracks(request.scores)
     budget = (_MOST_BYTES - _KEPT_FOR_REST) // max(1, len(detailed))
     panels: list[Panel] = []
     problems: dict[str, str] = {}
     unread: set[str] = set()
     n_left_out = 0
     for layer in detailed:
-        tracks = _tracks_of(layer, request.scores, sources)
+        tracks = sources.of(layer)
         folder = recordings_of(layer, request.audio_dir)
         if folder is None:
             unread.add(f"{layer.model}/{layer.variant}")
@@ -158,7 +159,12 @@ def _page(
     if n_left_out:
         warnings.append(f"{n_left_out} pictures were left out to keep the file small; a smaller --gallery shows all.")
     best = order[0] if order else None
-    points = _points(detailed, truth, request, sources, warnings) if truth is not None else []
+    points: list[Sequence[curves.PrPoint]] = []
+    if truth is not None:
+        for layer in detailed:
+            found, why_not = points_of(layer, sources.of(layer), truth, request.min_iou, request.matching)
+            points.append(found)
+            warnings += [why_not] if why_not is not None else []
     models = request.models or find_models(request.runs)
     return Page(
         title=f"Detections in {_place(request.runs.absolute())}",
@@ -232,60 +238,6 @@ def _events(layer: Layer, layers: Sequence[Layer], truth: GroundTruth | None, re
 
     before = [one for one in layers if one.key == (layer.model, layer.variant, "evaluation")]
     return with_turned_down(met(layer), met(before[0])) if layer.layer == "postrf" and before else met(layer)
-
-
-def _tracks_of(layer: Layer, scores: Path | None, known: dict[Path, dict[str, Source]]) -> dict[str, Source]:
-    """Return the score tracks that a layer was made from, by recording; none where they are not at hand."""
-    folder = scores_of(layer, scores)
-    if folder is None:
-        return {}
-    if folder not in known:
-        try:
-            known[folder] = {source.recording: source for source in find_sources(folder, folder)[0]}
-        except InputError:
-            known[folder] = {}  # an empty folder: the page shows no score curves
-    return known[folder]
-
-
-def _lost_tracks(layer: Layer, tracks: Mapping[str, Source]) -> str | None:
-    """Return a sentence where a layer looked at recordings whose scores cannot be read (any more)."""
-    lost = sorted({one.name for one in layer.index.meta.recordings or ()} - tracks.keys())
-    if not lost or not tracks:
-        return None
-    more = f" and {len(lost) - _NAMED_AT_MOST} more" if len(lost) > _NAMED_AT_MOST else ""
-    return (
-        f"{layer.model} · {layer.variant}: no curve of precision over recall, since the scores of "
-        f"{', '.join(lost[:_NAMED_AT_MOST])}{more} cannot be read. Predict again."
-    )
-
-
-def _points(
-    detailed: Sequence[Layer],
-    truth: GroundTruth,
-    request: Request,
-    sources: dict[Path, dict[str, Source]],
-    warnings: list[str],
-) -> list[list[curves.PrPoint]]:
-    """Return the points of precision over recall of each run in detail; none where its scores are not at hand.
-
-    A curve of some of its recordings would be none of the run: there is none, and a warning.
-    """
-    found = []
-    for layer in detailed:
-        tracks = _tracks_of(layer, request.scores, sources)
-        points: list[curves.PrPoint] = []
-        if layer.layer == "postrf":
-            points = curves.curve_of_forest(layer.index.entries, truth, request.min_iou, request.matching)
-        elif lost := _lost_tracks(layer, tracks):
-            warnings.append(lost)
-        elif tracks:
-            settings = curves.settings_of(layer)
-            try:
-                points = curves.curve_of_scores(tracks.values(), settings, truth, request.min_iou, request.matching)
-            except HumError as error:
-                warnings.append(f"{layer.model} · {layer.variant}: no curve of precision over recall: {error}")
-        found.append(points)
-    return found
 
 
 def _curves(
