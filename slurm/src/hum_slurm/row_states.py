@@ -28,7 +28,8 @@ RowStateName = Literal["done", "partial", "failed", "cancelled", "running", "wai
 STATES: tuple[RowStateName, ...] = ("done", "partial", "failed", "cancelled", "running", "waiting", "open")
 
 _READ_S = 5.0  # from a task's start to its cfg, and what clocks of two machines may differ by
-_COPIED_S = 600.0  # a task's last word and the note of its end are seconds apart, clocks of two machines minutes
+_COPY_SHOWS_S = 60.0  # a task's last word and the note of its end are seconds apart
+_COPYING_S = 600.0  # what a copy of a workspace takes, at most
 _DIED = frozenset({"OUT_OF_MEMORY", "NODE_FAIL", "BOOT_FAIL", "DEADLINE"})
 
 
@@ -179,8 +180,8 @@ def _read_its_cfg_s(outcome: Outcome, progress: TaskProgress | None) -> float:
     beat = None if progress is None else heartbeat(progress)
     if progress is None or beat is None:
         return ended_s
-    if ended_s - beat.timestamp() > _COPIED_S:
-        return ended_s + _COPIED_S
+    if ended_s - beat.timestamp() > _COPY_SHOWS_S:
+        return ended_s + _COPYING_S
     began = time_of(progress.started)
     return ended_s if began is None else min(ended_s, began.timestamp() + _READ_S)
 
