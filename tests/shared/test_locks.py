@@ -65,6 +65,19 @@ def test_where_nothing_can_be_written_nothing_is_locked(
         assert list(tmp_path.iterdir()) == []
 
 
+def test_in_a_folder_of_somebody_else_nothing_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_a_folder_that_may_only_be_read(
+        path: Path, flags: int, mode: int = 0o777, open_file: Callable[..., int] = os.open
+    ) -> int:
+        if flags & os.O_CREAT:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return open_file(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", in_a_folder_that_may_only_be_read)
+    with alone(tmp_path, tmp_path / LOCK_FILE):
+        assert list(tmp_path.iterdir()) == []
+
+
 def test_a_lock_file_that_somebody_elses_killed_run_left_does_not_stop_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

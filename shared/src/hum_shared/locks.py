@@ -39,12 +39,14 @@ def alone(target: Path, lock: Path) -> Iterator[None]:
         When another process, on this or another machine, holds it.
     """
     made = [folder for folder in lock.parents if not folder.exists()]
+    handle: int | None = None
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         handle = _held(lock, target)
     except OSError as error:
         if error.errno not in _NOT_WRITABLE:
             raise
+    if handle is None:
         yield
         return
     try:
@@ -64,6 +66,8 @@ def _held(path: Path, target: Path) -> int:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except PermissionError:
+            if not path.exists():
+                raise
             handle = os.open(path, os.O_RDONLY)  # somebody else's, left by a process that was killed
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
