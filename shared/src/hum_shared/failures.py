@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hum_shared.errors import PartialFailure
 from hum_shared.files import write_json
+from hum_shared.words import listed
 
 _NAMED = 3
 
@@ -36,5 +37,5 @@ def settle_failures(file: Path, failures: Mapping[str, str], n_all: int, what: s
         file.unlink(missing_ok=True)
         return
     write_json(file, dict(sorted(failures.items())))
-    named = "; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items())[:_NAMED])
+    named = listed((f"{name}: {reason}" for name, reason in sorted(failures.items())), _NAMED, "; ")
     raise PartialFailure(f"{len(failures)} of {n_all} {what} failed (all in {file}): {named}")

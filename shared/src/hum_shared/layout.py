@@ -18,6 +18,10 @@ LABELLED, SEGMENTED, RAW = "labelled_recordings", "segmented", "raw_recordings"
 """What the names of a corpus's folders contain."""
 DATASET_PREFIX = "dataset_"
 CORPUS_INDEX = "corpus_index.json"
+LAYER_INDEX = "index.json"
+"""What a run's `evaluation/` or `postrf/` found, beside its tables."""
+FAILURES = "failures.json"
+"""Recordings that could not be processed, in a stage's output folder; absent when there are none."""
 SCORE_SUFFIX = "_predict_output.parquet"
 LOG_SUFFIX = "_predict_output.log"
 COMBINED_TABLE = "all_recordings.txt"
@@ -186,7 +190,7 @@ class Benchmark:
 
     def layer_index(self, model: str, variant: str, layer: str) -> Path:
         """`index.json` of a run's layer, `evaluation` or `postrf`."""
-        return self.run(model, variant) / layer / "index.json"
+        return self.run(model, variant) / layer / LAYER_INDEX
 
     def cutouts(self, model: str, variant: str, layer: str) -> Path:
         """Selections of a run's layer as files of their own."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from hum_shared.config.workspace import open_workspace
 from hum_shared.errors import InputError, MachineError
 from hum_shared.layout import Workspace
+from hum_shared.words import listed
 from hum_slurm.context import Context, open_context
 from hum_slurm.factories.benchmark import plan_benchmark
 from hum_slurm.factories.cutouts import plan_cutouts
@@ -151,7 +152,7 @@ def retry_stage(root: Path, name: StageName, set_name: str | None, *, dry_run: b
         if failed:
             raise InputError(
                 f"{len(failed)} of {len(written.rows)} tasks of {name} ended 2, and nothing they read has changed "
-                f"since: {', '.join(failed[:5])}. Correct their input or cfg, then try again."
+                f"since: {listed(failed)}. Correct their input or cfg, then try again."
             )
         say(f"nothing to do: every other task of {name} is complete")
         return
@@ -209,7 +210,7 @@ def _submit(requests: Sequence[Request], workspace: Workspace, *, dry_run: bool,
         say(f"{Path(submission.script).name}: job {submission.job}, indices {submission.indices}{after}")
     if refused:
         named = "; ".join(
-            f"{_listed(request.tasks())} with {' '.join(request.options())}: {reason}" for request, reason in refused
+            f"{listed(request.tasks())} with {' '.join(request.options())}: {reason}" for request, reason in refused
         )
         raise MachineError(
             f"sbatch would refuse {named}. Name a partition that has as much in the site file, and write the stage "
@@ -265,7 +266,3 @@ def _job(state: RowState) -> str:
 
 def _log(state: RowState) -> str:
     return "" if state.log is None else f" (see {state.log})"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -9,8 +9,7 @@ from typing import Literal
 
 from hum_shared.errors import HumError, InputError, MachineError, PartialFailure, Stopped
 from hum_shared.manifest import Row
-
-_N_NAMED = 5
+from hum_shared.words import listed
 
 State = Literal["done", "skipped", "partial", "failed", "stopped"]
 
@@ -64,10 +63,8 @@ def run_failure(ended: Sequence[Ended], n_rows: int) -> HumError | None:
     trouble with the machine or a bug, then bad input, then recordings that failed.
     """
     failed = [one for one in ended if one.state == "failed"]
-    named = "; ".join(
-        f"{one.row.task} ended {one.exit_code} ({one.reason or 'no output'}), see {one.log}"
-        for one in failed[:_N_NAMED]
-    ) + (f"; and {len(failed) - _N_NAMED} more" if len(failed) > _N_NAMED else "")
+    reasons = (f"{one.row.task} ended {one.exit_code} ({one.reason or 'no output'}), see {one.log}" for one in failed)
+    named = listed(reasons, separator="; ")
     if any(one.state == "stopped" for one in ended) or len(ended) < n_rows:
         return Stopped("stopped; what was finished is kept. Run the same command again to go on.")
     if any(one.exit_code != 2 for one in failed):

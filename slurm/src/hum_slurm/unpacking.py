@@ -11,6 +11,7 @@ from hum_shared.errors import InputError
 from hum_shared.files import sha256_file
 from hum_shared.layout import Workspace
 from hum_shared.manifest import read_manifest
+from hum_shared.words import listed
 from hum_slurm.arrays import plan_scripts
 from hum_slurm.context import Context
 from hum_slurm.pack_file import Description, Pack
@@ -100,8 +101,7 @@ def verify(pack: Pack, context: Context) -> Iterator[Remark]:
     missing, other = _differences(description.inputs, workspace)
     for names, what in ((missing, "missing"), (other, "not what was packed")):
         if names:
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            yield Remark("problem", f"{len(names)} inputs {what}: {', '.join(names[:3])}{more}; copy them again")
+            yield Remark("problem", f"{len(names)} inputs {what}: {listed(names, 3)}; copy them again")
     if not missing and not other:
         yield Remark("ok", f"all {len(description.inputs)} inputs are those of the pack")
     absent, retrained = _differences(description.models, workspace)

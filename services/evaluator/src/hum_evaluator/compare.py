@@ -31,14 +31,13 @@ from hum_shared.config.workspace import workspace_of
 from hum_shared.errors import InputError
 from hum_shared.index import PredictionEntry, PredictionIndex, RecordingInfo, read_index
 from hum_shared.intervals import Intervals, as_intervals, intersection
-from hum_shared.layout import Workspace, run_folders
+from hum_shared.layout import LAYER_INDEX, Workspace, run_folders
 from hum_shared.matching import Matching
 from hum_shared.progress import track
+from hum_shared.words import listed
 
 LAYERS = ("evaluation", "postrf")
 Unknown = Literal["count", "ignore", "error"]
-
-_NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def compare(gt_file: Path, runs_dir: Path, rules: Rules, progress_file: Path | N
     with track("compare", "metrics", "runs", len(folders), progress_file) as progress:
         for folder in folders:
             name = f"{folder.parent.name}/{folder.name}"
-            indexes = {layer: folder / layer / "index.json" for layer in rules.layers}
+            indexes = {layer: folder / layer / LAYER_INDEX for layer in rules.layers}
             present = [layer for layer, index_file in indexes.items() if index_file.is_file()]
             if not present:
                 found.warnings.append(f"{name}: no {' or '.join(rules.layers)} index: left out")
@@ -152,7 +151,7 @@ def compare(gt_file: Path, runs_dir: Path, rules: Rules, progress_file: Path | N
                 f" in {len(folders)} runs. Run hum-evaluator run (and hum-rf-filter run) first."
             )
         found.paired = paired_rows(scored)
-        found.notes += [f"no {layer} index, layer left out: {_some(runs)}" for layer, runs in absent.items() if runs]
+        found.notes += [f"no {layer} index, layer left out: {listed(runs)}" for layer, runs in absent.items() if runs]
         if rules.strict:
             refusals += found.warnings
         if refusals:
@@ -216,7 +215,7 @@ def _add_run(
     if never:
         partly = any(recording.scored_s is not None for recording in scored or ())
         also = ", or only in part" if partly else ""
-        said = f"{name}: ground truth for recordings that were never scored{also}: {_some(never)}"
+        said = f"{name}: ground truth for recordings that were never scored{also}: {listed(never)}"
         if rules.allow_missing:
             found.warnings.append(f"{said}; their calls count as missed")
         else:
@@ -229,7 +228,7 @@ def _add_run(
     known = truth.knows(predicted)
     strangers = [entry for entry, is_known in zip(predicted, known, strict=True) if not is_known]
     if strangers:
-        names = _some(sorted({entry.recording or entry.tape for entry in strangers}))
+        names = listed(sorted({entry.recording or entry.tape for entry in strangers}))
         where = (
             "outside the labelled parts of their tapes"
             if {tape_of(entry) for entry in strangers} <= truth.tapes
@@ -289,8 +288,3 @@ def _compared(index: PredictionIndex, truth: GroundTruth, rules: Rules) -> list[
         return truth.with_digests(scored)
     covered = [recording for recording in scored if truth.covers(recording)]
     return truth.with_digests(covered) if covered else []
-
-
-def _some(items: Sequence[str]) -> str:
-    more = f" and {len(items) - _NAMED_AT_MOST} more" if len(items) > _NAMED_AT_MOST else ""
-    return ", ".join(items[:_NAMED_AT_MOST]) + more

@@ -19,7 +19,7 @@ from hum_shared.errors import AudioError, HumError, InputError
 from hum_shared.failures import settle_failures
 from hum_shared.files import atomic_path, sha256_json
 from hum_shared.index import PredictionEntry, PredictionIndex, read_index
-from hum_shared.layout import TABLE_SUFFIX, Benchmark
+from hum_shared.layout import FAILURES, LAYER_INDEX, TABLE_SUFFIX, Benchmark
 from hum_shared.progress import track
 from hum_shared.recordings import RecordingFolder, recordings_folder
 from hum_shared.stopping import StopRequest
@@ -69,7 +69,7 @@ def cut(
     Stopped
         When `stop` was asked to; the next run goes on.
     """
-    index = read_index(run_root / stage / "index.json", PredictionIndex)
+    index = read_index(run_root / stage / LAYER_INDEX, PredictionIndex)
     if (wrong := mismatch_of_run(run_root, stage, index)) is not None:
         warn(wrong)
     folder = out_root or run_root / stage / "cutouts"
@@ -103,7 +103,7 @@ def cut(
             complete = True
         finally:
             record.close(complete=complete)
-        settle_failures(folder / "failures.json", failures, len(wanted))
+        settle_failures(folder / FAILURES, failures, len(wanted))
         if n_new == 0 and not obsolete:
             progress.advance(0, f"nothing to do: all {n_kept} cutouts are in {folder}")
     return Cutouts(folder, n_new, n_kept, len(obsolete))

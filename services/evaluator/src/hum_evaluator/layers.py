@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hum_shared.index import PredictionIndex, read_index
+from hum_shared.layout import LAYER_INDEX
 
 
 def mismatch(layer: str, filtered: PredictionIndex, selected: PredictionIndex) -> str | None:
@@ -30,7 +31,7 @@ def mismatch(layer: str, filtered: PredictionIndex, selected: PredictionIndex) -
 
 def mismatch_of_run(run_root: Path, stage: str, index: PredictionIndex) -> str | None:
     """Return what is wrong where a layer of a run was filtered from another evaluation than lies beside it."""
-    selected = run_root / "evaluation" / "index.json"
+    selected = run_root / "evaluation" / LAYER_INDEX
     if stage == "evaluation" or not selected.is_file():
         return None
     wrong = mismatch(stage, index, read_index(selected, PredictionIndex))

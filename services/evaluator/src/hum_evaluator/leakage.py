@@ -12,6 +12,7 @@ from hum_shared.config.decoding import DECODER_FILE
 from hum_shared.files import read_json
 from hum_shared.index import PredictionMeta, RecordingInfo
 from hum_shared.layout import Workspace, forest_card
+from hum_shared.words import listed
 
 CARD_FILE = "model.json"
 
@@ -96,9 +97,11 @@ class Certificate:
         for one in self.overlaps:
             if one.tapes:
                 count = f"{len(one.tapes)} benchmark tape{'s' if len(one.tapes) > 1 else ''}"
-                said.append(f"leakage: {count} in {one.source} ({one.part}): {_some(one.tapes)}")
+                said.append(f"leakage: {count} in {one.source} ({one.part}): {listed(one.tapes, _SHOWN)}")
             if one.same_audio:
-                said.append(f"leakage: the audio of benchmark recordings is in {one.source}: {_some(one.same_audio)}")
+                said.append(
+                    f"leakage: the audio of benchmark recordings is in {one.source}: {listed(one.same_audio, _SHOWN)}"
+                )
         return said
 
 
@@ -140,7 +143,9 @@ def learnt_in_sample(sources: Iterable[Seen]) -> list[str]:
         keys = {names.tape_key(tape) for tapes in seen.tapes.values() for tape in tapes}
         shared = sorted(trained[key] for key in keys & trained.keys())
         if shared and seen.source != "training":
-            said.append(f"{seen.source} learnt from scores of tapes that the network was trained on: {_some(shared)}")
+            said.append(
+                f"{seen.source} learnt from scores of tapes that the network was trained on: {listed(shared, _SHOWN)}"
+            )
     return said
 
 
@@ -282,8 +287,3 @@ def _named(recordings: Any) -> list[tuple[str, str | None]]:
         else:
             found.append((str(name), value if isinstance(value, str) else None))
     return found
-
-
-def _some(items: Sequence[str]) -> str:
-    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
-    return ", ".join(items[:_SHOWN]) + more

@@ -15,6 +15,7 @@ from hum_shared.audio import probe, read_frames, write_wav
 from hum_shared.errors import HumError, InputError, PartialFailure
 from hum_shared.files import atomic_path, read_json, write_json
 from hum_shared.index import PredictionEntry
+from hum_shared.layout import FAILURES
 from hum_shared.progress import track
 from hum_shared.recordings import RecordingFolder
 from hum_shared.selections import BASE_COLUMNS, LOGIT_COLUMN, Selection, write_selections
@@ -179,7 +180,7 @@ def review_sheet(
         write_selections(out / SHEET, rows, _COLUMNS)
         (out / UNFINISHED).unlink()
         if failures:
-            write_json(out / "failures.json", failures)
+            write_json(out / FAILURES, failures)
             first = next(iter(failures.values()))
             raise PartialFailure(f"{len(failures)} recordings failed (all in {out / 'failures.json'}): {first}")
     return Sheet(out, len(rows), len(written))

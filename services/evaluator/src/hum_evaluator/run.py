@@ -31,13 +31,14 @@ from hum_shared.index import (
     read_index,
     write_index,
 )
-from hum_shared.layout import TABLE_SUFFIX, Workspace, table_file
+from hum_shared.layout import FAILURES, LAYER_INDEX, TABLE_SUFFIX, Workspace, table_file
 from hum_shared.locks import LOCK_FILE, alone
 from hum_shared.progress import track
 from hum_shared.provenance import collect, utc_now
 from hum_shared.scores import read_score_meta
 from hum_shared.selections import format_selections
 from hum_shared.stopping import StopRequest
+from hum_shared.words import listed
 
 _INDEX_VERSION = 3
 """Raised when an index says something else of the same scores."""
@@ -105,7 +106,7 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
         {"decoder": settings.model_dump(), "noise_in_anno": cfg.noise_in_anno, "version": _INDEX_VERSION}
     )
     run = tables.parent.parent
-    index_file, failures_file = tables.parent / "index.json", tables.parent / "failures.json"
+    index_file, failures_file = tables.parent / LAYER_INDEX, tables.parent / FAILURES
 
     with (
         alone(tables.parent, tables.parent / LOCK_FILE),
@@ -168,10 +169,7 @@ def evaluate(cfg_file: Path, progress_file: Path | None = None, stop: StopReques
         if cfg.exports:
             exported = write_exports(selections_of(run, "evaluation", index), cfg.exports, tables.parent)
         if left := left_of_earlier(cfg.exports, exported, folder := tables.parent / EXPORT_FOLDER):
-            more = f" and {len(left) - 5} more" if len(left) > 5 else ""
-            notes.append(
-                f"{folder}: {', '.join(left[:5])}{more} may be of earlier selections. Export again, or remove them"
-            )
+            notes.append(f"{folder}: {listed(left)} may be of earlier selections. Export again, or remove them")
         write_index(index_file, index)
         written.end()
         settle_failures(failures_file, failures, len(failures) + len(recordings))

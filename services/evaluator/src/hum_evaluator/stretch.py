@@ -17,6 +17,7 @@ from hum_shared.audio import Samples, probe, read_mono
 from hum_shared.decoders import noise_index
 from hum_shared.errors import InputError
 from hum_shared.scores import damaged, read_score_meta
+from hum_shared.words import listed
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def find_scores(folder: Path, recording: str) -> Source:
     sources, _ = find_sources(folder, folder)
     found = [source for source in sources if names.composed(source.recording) == names.composed(recording)]
     if not found:
-        known = ", ".join(source.recording for source in sources[:5])
+        known = listed(source.recording for source in sources)
         raise InputError(f"{folder}: no scores of {recording}; there are scores of: {known or 'nothing'}")
     return found[0]
 

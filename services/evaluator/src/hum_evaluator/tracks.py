@@ -19,9 +19,9 @@ from hum_shared.index import RecordingInfo
 from hum_shared.intervals import as_intervals, duration
 from hum_shared.layout import LOG_SUFFIX, SCORE_SUFFIX
 from hum_shared.scores import read_score_meta, read_score_track
+from hum_shared.words import listed
 
 _HEAD_LINES = 200
-_NAMED = 5  # recordings, in a note
 _ROUNDED_S = 0.001  # times in logs
 _GAP_STEPS = 1.5
 """Starts of two windows that are farther apart than this many usual steps have one missing between them."""
@@ -140,9 +140,8 @@ def unsearched(scores_dir: Path, known: Collection[str] = ()) -> list[str]:
     lost = sorted(failed_to_score(scores_dir).keys() - set(known))
     if not lost:
         return []
-    more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
     return [
-        f"{len(lost)} recordings could not be scored, and were not searched: {', '.join(lost[:_NAMED])}{more}; "
+        f"{len(lost)} recordings could not be scored, and were not searched: {listed(lost)}; "
         f"why, say the failures.json in {scores_dir}"
     ]
 

@@ -24,6 +24,7 @@ from hum_shared.config.prediction import PredictionCfg
 from hum_shared.config.workspace import workspace_of
 from hum_shared.errors import AudioError, HumError, ModelError, NameFormatError, PartialFailure
 from hum_shared.files import name_that_fits, sha256_file, write_json
+from hum_shared.layout import FAILURES
 from hum_shared.model.device import choose_device, describe, exact_float32, supports_bfloat16
 from hum_shared.model.model_file import load_model
 from hum_shared.model.model_parts import DenseModel, LoadedModel
@@ -77,7 +78,7 @@ def run_prediction(
     cfg = read_cfg(cfg_path, PredictionCfg)
     workspace = workspace_of(cfg_path)
     recordings = find_recordings(workspace.resolve(cfg.input_file), recursive=cfg.recursive)
-    failures_name = "failures.json"
+    failures_name = FAILURES
     infos: dict[Path, AudioInfo | HumError] = {path: _probe(path) for path in recordings}
     if shard is not None:
         number, n_shards = parse_shard(shard)
@@ -101,7 +102,7 @@ def run_prediction(
                     failures[names.shown(path.name)] = str(error)
                     warn(str(error))
                 progress.advance(passed_s - progress.done)  # what no window holds, or was not read of a broken file
-        split = "failures.json" if shard is None else f"failures_*of{n_shards}.json"
+        split = FAILURES if shard is None else f"failures_*of{n_shards}.json"
         for earlier in job.output_dir.glob("failures*.json"):
             if not earlier.match(split):  # of a run that parted the recordings otherwise; shards may run side by side
                 earlier.unlink(missing_ok=True)

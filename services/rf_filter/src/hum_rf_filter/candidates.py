@@ -28,6 +28,7 @@ from hum_shared.matching import match
 from hum_shared.recordings import RecordingFolder
 from hum_shared.scores import read_score_meta
 from hum_shared.selections import Selection
+from hum_shared.words import listed
 
 MIN_IOU = 0.4
 """Intersection over union that a candidate needs to match a true call."""
@@ -170,8 +171,8 @@ def find_candidates(tables: Sequence[RunTable], recordings: RecordingFolder, tru
             )
     warnings = []
     if sum(unknown.values()):
-        listed = ", ".join(sorted(unknown)[:3]) + (" …" if len(unknown) > 3 else "")
-        warnings.append(f"{sum(unknown.values())} candidates in recordings that ground truth does not know: {listed}")
+        named = listed(sorted(unknown), 3)
+        warnings.append(f"{sum(unknown.values())} candidates in recordings that ground truth does not know: {named}")
     if outside:
         warnings.append(f"{outside} candidates outside the labelled parts of their tapes are left out")
     return Candidates(

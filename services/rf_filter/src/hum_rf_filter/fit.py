@@ -15,6 +15,7 @@ from hum_rf_filter.forest import Forest
 from hum_rf_filter.sources import Source
 from hum_shared.config.rf import RfCfg
 from hum_shared.errors import ModelError
+from hum_shared.words import listed
 
 
 def check_fit(
@@ -42,11 +43,11 @@ def check_fit(
             f"scores_dir={cfg.scores_dir} holds no" if cfg.scores_dir else "rf.cfg names no scores_dir, so there is no"
         )
         raise ModelError(
-            f"{model}: wants {', '.join(of_scores)}, but {place} score track of {listed(unscored)}. Set scores_dir to "
-            "the run's score tracks, or allow_missing_features=true."
+            f"{model}: wants {', '.join(of_scores)}, but {place} score track of {_in_short(unscored)}. "
+            "Set scores_dir to the run's score tracks, or allow_missing_features=true."
         )
     missing += of_scores if unscored else []
-    warnings = [f"{model}: filled with the training median (0 where unknown): {listed(missing)}"] if missing else []
+    warnings = [f"{model}: filled with the training median (0 where unknown): {_in_short(missing)}"] if missing else []
     trained = forest.card.stft if forest.card is not None else {}
     if trained and trained != {"n_fft": cfg.n_fft, "hop": cfg.hop}:
         warnings.append(
@@ -76,14 +77,13 @@ def missing_values(
         for row in np.flatnonzero(np.isnan(found)).tolist()
     ]
     if empty:
-        more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
-        shown = "; ".join(empty[:3])
         warnings.append(
-            f"{len(empty)} selections hold no sound, or no frequency bin, and are kept unjudged: {shown}{more}"
+            f"{len(empty)} selections hold no sound, or no frequency bin, and are kept unjudged: "
+            f"{listed(empty, 3, '; ')}"
         )
     return warnings
 
 
-def listed(names: Sequence[str]) -> str:
+def _in_short(names: Sequence[str]) -> str:
     """Return up to four names, or the first and last of more and their number."""
     return ", ".join(names) if len(names) <= 4 else f"{names[0]} … {names[-1]} ({len(names)} in all)"

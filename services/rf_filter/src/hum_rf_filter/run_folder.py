@@ -8,6 +8,7 @@ from pathlib import Path
 from hum_rf_filter.tables import ANNOTATION_SUFFIX, is_annotation_table
 from hum_shared.errors import InputError
 from hum_shared.files import read_json, write_json
+from hum_shared.layout import FAILURES, LAYER_INDEX
 
 FEATURES_SUFFIX = ".features_all.csv"
 
@@ -24,11 +25,11 @@ class RunFolder:
     def __init__(self, root: Path):
         self.root = root
         self.annotations_in = root / "evaluation" / "annotations"
-        self.evaluation_index = root / "evaluation" / "index.json"
+        self.evaluation_index = root / "evaluation" / LAYER_INDEX
         self.annotations = root / "postrf" / "annotations"
         self.features = root / "postrf" / "features_py"
-        self.index = root / "postrf" / "index.json"
-        self.failures = root / "postrf" / "failures.json"
+        self.index = root / "postrf" / LAYER_INDEX
+        self.failures = root / "postrf" / FAILURES
         self._feature_digests = root / "postrf" / "features.json"
 
     def tables(self) -> list[Path]:

@@ -17,6 +17,7 @@ from hum_rf_filter.spectral import SPECTRAL_COLUMNS
 from hum_rf_filter.tables import LABEL, SELECTION, WAVE_FILE, read_features
 from hum_shared import names
 from hum_shared.errors import TableError
+from hum_shared.words import listed
 
 TARGET, NOISE = "target", "noise"
 
@@ -95,7 +96,7 @@ def read_training_data(path: Path) -> TrainingData:
     labels = table[LABEL].fillna("").str.strip().str.lower()
     others = sorted(set(labels) - {TARGET, NOISE, ""})
     if others:
-        raise TableError(f"{path}: {LABEL} holds {', '.join(others[:5])}; only {TARGET} and {NOISE} are known")
+        raise TableError(f"{path}: {LABEL} holds {listed(others)}; only {TARGET} and {NOISE} are known")
     origins = [names.parse_recording(str(name)) for name in table[WAVE_FILE]]
     return training_data(
         table,

@@ -13,6 +13,7 @@ from hum_shared.errors import AudioError, InputError
 from hum_shared.files import sha256_file
 from hum_shared.layout import LABELLED, RAW, SEGMENTED
 from hum_shared.recordings import corpus_folder, files_below
+from hum_shared.words import listed
 
 Tick = Callable[[], None]
 """Called once per file that was looked at."""
@@ -134,8 +135,7 @@ def read_recordings(root: Path, files: Iterable[Path], *, digests: bool, tick: T
         tick()
     if broken:
         count = f"{root}: {len(broken)} recordings cannot be read: " if len(broken) > 1 else ""
-        more = f"; and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
-        raise AudioError(count + "; ".join(broken[:_NAMED]) + more)
+        raise AudioError(count + listed(broken, _NAMED, "; "))
     return found
 
 

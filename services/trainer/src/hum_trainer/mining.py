@@ -15,6 +15,7 @@ from hum_shared.decoders import Windows
 from hum_shared.errors import InputError
 from hum_shared.files import read_json, write_json
 from hum_shared.intervals import Intervals, as_intervals, best_iou, merged
+from hum_shared.words import listed
 from hum_trainer.corrected_tables import JudgedRow, read_corrected, times_of
 from hum_trainer.event_loop import Negative
 from hum_trainer.event_measures import found_intervals
@@ -182,9 +183,9 @@ def from_selections(folder: Path, recordings: Sequence[LabelledRecording]) -> tu
     by_name = {recording.name: recording for recording in recordings}
     corrected = read_corrected(folder, by_name)
     if not corrected.tables:
-        listed = f"; found: {', '.join(corrected.others[:5])}" if corrected.others else ""
+        found = f"; found: {listed(corrected.others)}" if corrected.others else ""
         raise InputError(
-            f"{folder}: holds no selection table of a recording of the corpus{listed}. A table's name starts with "
+            f"{folder}: holds no selection table of a recording of the corpus{found}. A table's name starts with "
             "its recording's; a recording that is not in the training corpus is to be added to it, with its table."
         )
     negatives: list[FedBack] = []
@@ -200,14 +201,14 @@ def from_selections(folder: Path, recordings: Sequence[LabelledRecording]) -> tu
         denied += [f"{name} at {row.start_s:g} s" for row, hit in zip(wrong, on_calls, strict=True) if hit]
         added += [_fed_back(name, row) for row in new]
         negatives += [_fed_back(name, row) for row, is_alarm in zip(wrong, alarms, strict=True) if is_alarm]
-    found = MiningRound(tables=corrected.tables, negatives=negatives, calls=added)
+    corrections = MiningRound(tables=corrected.tables, negatives=negatives, calls=added)
     remarks = list(corrected.remarks)
     if denied:
         remarks.append(
             f"{len(denied)} rows of noise lie on labelled calls and teach nothing, the first in {denied[0]}: where the "
             "label is wrong, remove it and index the corpus again"
         )
-    return found, corrected.others, remarks
+    return corrections, corrected.others, remarks
 
 
 def with_added_calls(recordings: Sequence[LabelledRecording], rounds: Sequence[MiningRound]) -> list[LabelledRecording]:

@@ -20,6 +20,7 @@ from hum_shared.errors import InputError
 from hum_shared.layout import COMBINED_TABLE, DATASET_PREFIX, TABLE_SUFFIX
 from hum_shared.recordings import files_below
 from hum_shared.selections import Selection, read_selections
+from hum_shared.words import listed
 from hum_trainer.labels import LabelledHum, Problem
 from hum_trainer.owners import Owners
 
@@ -29,7 +30,6 @@ NOISE = "noise"
 _NUMBERED = re.compile(r"[\s_-]*\(?\d")
 _QUALITY = re.compile(r"(?<![^\W_])(?:q|quality)[\s:=]*(\d)(?!\d)", re.I)
 _KIND_COLUMNS = frozenset({"species", "taxon", "annotation", "label", "class"})
-_KINDS_NAMED = 5
 _SAME_S = 1e-3
 _TABLE_SUFFIXES = (".txt", ".tsv")
 
@@ -255,7 +255,7 @@ def _several_kinds(hums: Iterable[tuple[str, Selection]]) -> list[Problem]:
         Problem(
             "table",
             source[column],
-            f"column {column!r} says {_listed(found)}, but types are read from 'Sound type': all rows are calls. "
+            f"column {column!r} says {_kinds(found)}, but types are read from 'Sound type': all rows are calls. "
             "Remove the others' rows, or write noise as their Sound type",
             left_out=False,
         )
@@ -264,9 +264,8 @@ def _several_kinds(hums: Iterable[tuple[str, Selection]]) -> list[Problem]:
     ]
 
 
-def _listed(found: Counter[str]) -> str:
-    said = ", ".join(f"{kind!r} ({count})" for kind, count in found.most_common(_KINDS_NAMED))
-    return said + (f" and {len(found) - _KINDS_NAMED} more" if len(found) > _KINDS_NAMED else "")
+def _kinds(found: Counter[str]) -> str:
+    return listed(f"{kind!r} ({count})" for kind, count in found.most_common())
 
 
 def quality_of(selection: Selection) -> int | None:

@@ -14,7 +14,7 @@ from hum_shared.command import warn
 from hum_shared.errors import InputError
 from hum_shared.files import sha256_file
 from hum_shared.index import PredictionEntry, PredictionIndex, RecordingInfo, read_index
-from hum_shared.layout import TABLE_SUFFIX
+from hum_shared.layout import LAYER_INDEX, TABLE_SUFFIX
 from hum_shared.selections import read_selections
 
 COLUMNS = (
@@ -146,7 +146,7 @@ def read_run(run_root: Path, stage: str) -> RunSelections:
     InputError
         When its index or a table is missing or broken.
     """
-    index = read_index(run_root / stage / "index.json", PredictionIndex)
+    index = read_index(run_root / stage / LAYER_INDEX, PredictionIndex)
     if (wrong := mismatch_of_run(run_root, stage, index)) is not None:
         warn(wrong)
     return selections_of(run_root, stage, index)

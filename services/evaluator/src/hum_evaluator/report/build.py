@@ -29,10 +29,12 @@ from hum_evaluator.tracks import unsearched
 from hum_evaluator.truth import GroundTruth, read_truth
 from hum_shared.errors import HumError, InputError
 from hum_shared.files import sha256_file, write_text
+from hum_shared.layout import LAYER_INDEX
 from hum_shared.matching import Matching
 from hum_shared.progress import Progress, track
 from hum_shared.provenance import collect
 from hum_shared.recordings import RecordingFolder
+from hum_shared.words import listed
 
 _PACKAGES = ("hum-shared", "hum-evaluator", "numpy", "scipy", "pyarrow", "soundfile", "jinja2", "matplotlib", "pillow")
 _NAMED_AT_MOST = 3
@@ -200,7 +202,7 @@ def _page(
                 **({str(request.gt): sha256_file(request.gt)} if request.gt else {}),
                 **{
                     f"{layer.model}/{layer.variant}/{layer.layer}": sha256_file(
-                        layer.folder / layer.layer / "index.json"
+                        layer.folder / layer.layer / LAYER_INDEX
                     )
                     for layer in layers
                 },
@@ -225,8 +227,7 @@ def _unsearched(layers: Sequence[Layer], scores: Path | None) -> list[str]:
 def _unchecked(compared: Comparison) -> list[str]:
     """Return what could not be checked for leakage."""
     missing = sorted({line for certificate in compared.certificates.values() for line in certificate.missing})
-    more = f"; and {len(missing) - _NAMED_AT_MOST} more" if len(missing) > _NAMED_AT_MOST else ""
-    return [f"Leakage could not be ruled out: {'; '.join(missing[:_NAMED_AT_MOST])}{more}."] if missing else []
+    return [f"Leakage could not be ruled out: {listed(missing, _NAMED_AT_MOST, '; ')}."] if missing else []
 
 
 def _events(layer: Layer, layers: Sequence[Layer], truth: GroundTruth | None, request: Request) -> list[Event]:

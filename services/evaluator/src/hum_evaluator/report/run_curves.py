@@ -11,8 +11,7 @@ from hum_evaluator.tracks import Source, find_sources
 from hum_evaluator.truth import GroundTruth
 from hum_shared.errors import HumError, InputError
 from hum_shared.matching import Matching
-
-_NAMED = 5
+from hum_shared.words import listed
 
 
 class Tracks:
@@ -56,8 +55,7 @@ def points_of(
     without = f"{layer.model} · {layer.variant}: no curve of precision over recall"
     lost = sorted({one.name for one in layer.index.meta.recordings or ()} - tracks.keys())
     if lost:
-        more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
-        return [], f"{without}: the scores of {', '.join(lost[:_NAMED])}{more} cannot be read. Predict again."
+        return [], f"{without}: the scores of {listed(lost)} cannot be read. Predict again."
     try:
         return curve_of_scores(tracks.values(), settings_of(layer), truth, min_iou, matching), None
     except HumError as error:

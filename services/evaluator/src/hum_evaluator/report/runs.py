@@ -19,7 +19,7 @@ from hum_shared.errors import InputError
 from hum_shared.heard import by_tape
 from hum_shared.index import PredictionIndex, read_index
 from hum_shared.intervals import duration
-from hum_shared.layout import SCORE_SUFFIX, Benchmark, run_folders
+from hum_shared.layout import LAYER_INDEX, SCORE_SUFFIX, Benchmark, run_folders
 
 _SCORED_AS = re.compile(r"len\d+_hop\d+")
 
@@ -46,7 +46,7 @@ class Layer:
     @cached_property
     def counts_from(self) -> float | None:
         """The score that a selection had to reach, also one that was filtered then; None where none decides."""
-        file = self.folder / "evaluation" / "index.json"
+        file = self.folder / "evaluation" / LAYER_INDEX
         if self.layer == "evaluation" or not file.is_file():
             return counting_score(self.index)
         return counting_score(read_index(file, PredictionIndex))
@@ -108,8 +108,8 @@ def read_layers(runs_dir: Path, measured: Sequence[Row] = ()) -> list[Layer]:
     found = []
     for folder in run_folders(runs_dir):
         for layer in LAYERS:
-            if (folder / layer / "index.json").is_file():
-                index = read_index(folder / layer / "index.json", PredictionIndex)
+            if (folder / layer / LAYER_INDEX).is_file():
+                index = read_index(folder / layer / LAYER_INDEX, PredictionIndex)
                 found.append(Layer(folder, layer, index, rows.get((folder.parent.name, folder.name, layer))))
     return found
 

@@ -17,6 +17,7 @@ from hum_evaluator.report.runs import Layer
 from hum_evaluator.truth import GroundTruth
 from hum_shared.heard import by_tape
 from hum_shared.intervals import duration
+from hum_shared.words import listed
 
 FEW_CALLS = 50
 POOR_F1 = 0.5
@@ -108,13 +109,12 @@ def against_best(paired: Sequence[Row]) -> dict[tuple[str, str, str], str]:
 def judged_on(truth: GroundTruth) -> str:
     """Return a sentence about the tapes that the figures come from."""
     tapes = sorted(truth.tapes)
-    more = f" and {len(tapes) - _TAPES_NAMED} more" if len(tapes) > _TAPES_NAMED else ""
     labelled_s = sum(map(duration, by_tape(truth.recordings or ()).values()))
     heard = f" of {_hours(labelled_s / 3600)}" if truth.recordings else ""
     n_calls = sum(len(calls) for calls in truth.calls.values())
     return (
         f"All figures come from {_count(n_calls, 'labelled call')} on {_count(len(tapes), 'tape')}{heard} "
-        f"({', '.join(tapes[:_TAPES_NAMED])}{more})."
+        f"({listed(tapes, _TAPES_NAMED)})."
     )
 
 
@@ -139,8 +139,7 @@ def learned_from(certificates: Mapping[tuple[str, str], Certificate]) -> list[st
         parts = []
         for seen in certificate.sources:
             tapes = sorted({tape for part in seen.tapes.values() for tape in part})
-            more = f" and {len(tapes) - _TAPES_NAMED} more" if len(tapes) > _TAPES_NAMED else ""
-            parts.append(f"{seen.source}: {_count(len(tapes), 'tape')} ({', '.join(tapes[:_TAPES_NAMED])}{more})")
+            parts.append(f"{seen.source}: {_count(len(tapes), 'tape')} ({listed(tapes, _TAPES_NAMED)})")
         if parts:
             name = f"{model} with forest" if layer == "postrf" else model
             runs_of.setdefault("; ".join(parts), []).append(name)
