@@ -205,10 +205,7 @@ class PredictionEntry(_Record):
         """Give an entry of an old file its tape: the name up to its first `.wav`, or what a name without one says."""
         if not isinstance(value, dict) or value.get("tape") is not None:
             return value
-        name = (
-            str(value.get("recording") or "")
-            or Path(str(value.get("pred_path", ""))).name.partition("_predict_output")[0]
-        )
+        name = str(value.get("recording") or "") or _of_table(str(value.get("pred_path", "")))[0]
         stem, _, _ = name.partition(".wav")
         if stem == name and names.is_audio(name):  # b.flac, X.WAV
             return {**value, "tape": _tape_of(name)}
@@ -222,12 +219,20 @@ class PredictionEntry(_Record):
         """
         if self.tape_start_s is not None and self.tape_end_s is not None:
             return self.tape_start_s, self.tape_end_s
-        offset_s = names.parse_recording(self.recording).offset_s if self.recording else self._table_offset_s()
+        offset_s = names.parse_recording(self.recording_name).offset_s
         return self.start_s + offset_s, self.end_s + offset_s
 
-    def _table_offset_s(self) -> float:
-        stem, marker, _ = Path(self.pred_path).name.partition("_predict_output")
-        return names.parse_recording(stem + ".wav" if marker else self.tape).offset_s
+    @property
+    def recording_name(self) -> str:
+        """Full name of its recording; an old index only names its table, or the tape."""
+        stem, is_ours = _of_table(self.pred_path)
+        return self.recording or (stem + ".wav" if is_ours else self.tape)
+
+
+def _of_table(pred_path: str) -> tuple[str, bool]:
+    """Return what a table's name says of its recording, and whether the name is of the form that we write."""
+    stem, mark, _ = Path(pred_path).name.partition("_predict_output")
+    return stem, bool(mark)
 
 
 class PredictionIndex(_Record):

@@ -19,7 +19,7 @@ from hum_shared.errors import AudioError, HumError, InputError
 from hum_shared.failures import settle_failures
 from hum_shared.files import atomic_path, sha256_json
 from hum_shared.index import PredictionEntry, PredictionIndex, read_index
-from hum_shared.layout import FAILURES, LAYER_INDEX, TABLE_SUFFIX, Benchmark
+from hum_shared.layout import FAILURES, LAYER_INDEX, Benchmark
 from hum_shared.progress import track
 from hum_shared.recordings import RecordingFolder, recordings_folder
 from hum_shared.stopping import StopRequest
@@ -75,7 +75,7 @@ def cut(
     folder = out_root or run_root / stage / "cutouts"
     wanted: dict[tuple[str, str | None], dict[Path, PredictionEntry]] = {}
     for entry in index.entries:
-        stem = _stem_of(entry)
+        stem = names.recording_stem(entry.recording_name)
         wanted.setdefault((stem, entry.recording), {})[folder / cutout_name(stem, entry)] = entry
     recordings = RecordingFolder(audio_dir or scored_folder(run_root))
     n_new = n_kept = 0
@@ -164,14 +164,6 @@ def _cut_recording(source: Path, wanted: Mapping[Path, PredictionEntry]) -> None
             continue
         with atomic_path(path) as temporary:
             copy_part(source, info, start, stop, temporary)
-
-
-def _stem_of(entry: PredictionEntry) -> str:
-    """Return the recording's name without suffix; old indexes only name the table, or the tape."""
-    table = Path(entry.pred_path).name
-    if entry.recording is None and table.endswith(TABLE_SUFFIX):
-        return table.removesuffix(TABLE_SUFFIX)
-    return names.recording_stem(entry.recording or entry.tape)
 
 
 def scored_folder(run_root: Path) -> Path:

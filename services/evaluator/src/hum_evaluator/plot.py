@@ -169,9 +169,8 @@ def counting_score(index: PredictionIndex) -> float | None:
 
 
 def _is_of(entry: PredictionEntry, recording: str) -> bool:
-    if entry.recording is not None:
-        return names.composed(entry.recording) == names.composed(recording)
-    return Path(entry.pred_path).name.startswith(names.recording_stem(recording) + "_predict_output")
+    one, other = (names.composed(names.recording_stem(name)) for name in (entry.recording_name, recording))
+    return one == other
 
 
 def _draw_marks(axes: Axes, marks: Sequence[Mark], band: tuple[float, float], colour: str, style: _Style) -> None:

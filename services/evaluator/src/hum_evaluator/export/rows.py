@@ -14,7 +14,7 @@ from hum_shared.command import warn
 from hum_shared.errors import InputError
 from hum_shared.files import sha256_file
 from hum_shared.index import PredictionEntry, PredictionIndex, RecordingInfo, read_index
-from hum_shared.layout import LAYER_INDEX, TABLE_SUFFIX
+from hum_shared.layout import LAYER_INDEX
 from hum_shared.selections import read_selections
 
 COLUMNS = (
@@ -170,21 +170,13 @@ def selections_of(run_root: Path, stage: str, index: PredictionIndex) -> RunSele
 def _rows(entries: Sequence[PredictionEntry], limits: Mapping[str, tuple[float, float]]) -> list[Row]:
     counts: dict[str, int] = {}
     rows = []
-    for entry in sorted(entries, key=lambda one: (recording_of(one), one.start_s, one.end_s, one.uid)):
+    for entry in sorted(entries, key=lambda one: (one.recording_name, one.start_s, one.end_s, one.uid)):
         if (entry.label or "").lower() == "noise":
             continue
-        name = recording_of(entry)
+        name = entry.recording_name
         counts[name] = counts.get(name, 0) + 1
         rows.append(Row(entry, name, counts[name], *limits[entry.pred_path]))
     return rows
-
-
-def recording_of(entry: PredictionEntry) -> str:
-    """Return the full name of a selection's recording; old indexes only name its table."""
-    table = Path(entry.pred_path).name
-    if entry.recording is None and table.endswith(TABLE_SUFFIX):
-        return table.removesuffix(TABLE_SUFFIX) + ".wav"
-    return entry.recording or entry.tape
 
 
 def _limits_hz(run_root: Path, index: PredictionIndex) -> dict[str, tuple[float, float]]:
