@@ -83,6 +83,14 @@ def test_the_same_selection_of_many_runs_counts_once_with_its_runs(tmp_path: Pat
     assert sum(one.matched for one in rows) == 2
 
 
+def test_a_candidate_keeps_its_call_where_a_later_run_has_a_better_one(tmp_path: Path) -> None:
+    write_recording(tmp_path / "audio" / CLIP)
+    for model, rows in (("m1", [Selection(2, 2.9)]), ("m2", [Selection(2, 2.9), Selection(2, 3)])):
+        write_table(tmp_path / "runs" / model / "v", CLIP, rows)
+    ((_, rows),) = found(tmp_path, CorpusIndex(entries=[hum(CLIP, 2, 3, 100, TAPE)])).by_recording.items()
+    assert [(one.selection.end_s, one.in_runs, one.matched, one.call) for one in rows] == [(2.9, 2, 1, 0), (3, 1, 1, 0)]
+
+
 def test_calls_are_not_counted_where_nothing_was_scored(tmp_path: Path) -> None:
     write_recording(tmp_path / "audio" / CLIP)
     write_table(tmp_path / "runs" / "m" / "v", CLIP, [Selection(2, 3)])

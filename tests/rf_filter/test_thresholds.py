@@ -1,10 +1,12 @@
 """The two threshold rules."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hum_rf_filter.thresholds import f_beta_threshold, recall_first_threshold
+from hum_rf_filter.thresholds import event_f1_threshold, f_beta_threshold, recall_first_threshold
+from hum_rf_filter.training_data import Events
 
 ROWS = st.lists(st.tuples(st.booleans(), st.integers(0, 10).map(lambda n: n / 10)), min_size=1, max_size=30)
 
@@ -70,3 +72,25 @@ def test_no_threshold_beats_the_f_beta_one(rows: list[tuple[bool, float]], beta:
 
     best = max(f_beta(t) for t in probs)
     assert found == max(t for t in probs if f_beta(t) == pytest.approx(best, abs=1e-12))
+
+
+def events(matched: list[int], n_true: int) -> Events:
+    calls = np.arange(len(matched))
+    return Events(np.ones(len(matched), dtype=np.int64), np.array(matched), np.where(matched, calls, -1), n_true)
+
+
+def test_event_f1_counts_the_calls_that_have_no_candidate() -> None:
+    matched, probs = [1, 0, 1, 0], np.array([0.9, 0.8, 0.7, 0.1])
+    assert event_f1_threshold(events(matched, 2), probs) == 0.7  # 2·2 / (3 + 2) beats 2·1 / (1 + 2)
+    # The more calls nobody found, the less a false candidate costs.
+    assert event_f1_threshold(events([1, 0, 0, 0, 1], 2), np.array([0.9, 0.8, 0.7, 0.6, 0.5])) == 0.9
+    assert event_f1_threshold(events([1, 0, 0, 0, 1], 7), np.array([0.9, 0.8, 0.7, 0.6, 0.5])) == 0.5
+
+
+def test_event_f1_ties_go_to_the_lower_threshold() -> None:
+    # 2·1 / (1 + 3) = 2·2 / (5 + 3)
+    assert event_f1_threshold(events([1, 0, 0, 0, 1], 3), np.array([0.9, 0.8, 0.7, 0.6, 0.5])) == 0.5
+
+
+def test_event_f1_without_a_match_says_one_half() -> None:
+    assert event_f1_threshold(events([0, 0], 3), np.array([0.9, 0.2])) == 0.5

@@ -9,7 +9,7 @@ from hum_shared.decoders import DecoderSettings, Windows, decode
 from hum_shared.decoders.candidates import accepting_level, groups_across_shallow_gaps
 from hum_shared.decoders.change import boxes, boxes_of_all, joined_boxes
 from hum_shared.decoders.curve import above, joined, score_curve, triangular
-from hum_shared.decoders.hysteresis import stretches
+from hum_shared.decoders.hysteresis import stretches, with_weak
 from hum_shared.decoders.peak import peaks
 
 CURVE_DECODERS = ["hysteresis", "peak", "change"]
@@ -290,6 +290,15 @@ def test_a_lax_threshold_adds_stretches_that_never_reach_the_edge_level():
 # --- peak ------------------------------------------------------------------------------------------------
 
 
+def test_a_weak_stretch_that_just_reaches_the_threshold_is_added():
+    curve = score_curve(frames(call(200, 50, 80, 0.25)), 1)
+    weak = stretches(curve, 0.1)
+    strong = stretches(curve, 0.5)
+    assert weak.peak.tolist() == [0.25]
+    assert len(with_weak(strong, weak, 0.25)) == 1
+    assert len(with_weak(strong, weak, 0.2501)) == 0
+
+
 def test_a_weak_call_keeps_its_length():
     ramp = np.concatenate((np.zeros(50), np.linspace(0, 1, 21), np.linspace(1, 0, 21)[1:], np.zeros(50)))
     settings_ = DecoderSettings(decoder="peak", threshold=0.2, edge_level=0.5)
@@ -369,6 +378,13 @@ def test_a_clear_box_does_not_join_a_faint_one():
     for scores in (p, p[::-1].copy()):
         found = decode(frames(scores), DecoderSettings(decoder="change"))
         assert found.confidence.tolist() == [pytest.approx(0.95, abs=0.01)]
+
+
+def test_boxes_of_a_mean_score_below_a_twentieth_are_none():
+    p = np.zeros(600)
+    p[100:150], p[300:350] = 0.045, 0.055
+    found = decode(frames(p), DecoderSettings(decoder="change", threshold=0.01, step_s=0.05))
+    assert spans(found) == [(pytest.approx(3.0, abs=0.006), pytest.approx(3.5, abs=0.006))]
 
 
 def test_calls_stand_apart_over_a_wavering_background():
