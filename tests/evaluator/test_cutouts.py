@@ -220,6 +220,15 @@ def test_a_run_of_a_workspace_knows_the_recordings_it_was_predicted_on(tmp_path,
     assert cut(Path("len400_hop050_th90"), "postrf").n_new == 1
 
 
+def test_a_run_without_selections_has_a_folder_without_cutouts(tmp_path):
+    """`hum-slurm status` looks for it."""
+    write_recording(tmp_path / "audio" / CLIP)
+    write_index(tmp_path / "run", [])
+    made = cut(tmp_path / "run", "evaluation", tmp_path / "audio")
+    assert (made.n_new, made.n_kept) == (0, 0)
+    assert list((tmp_path / "run/evaluation/cutouts").iterdir()) == []
+
+
 def test_a_stage_that_has_not_run_is_bad_input(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         cut(tmp_path / "run", "postrf", tmp_path)

@@ -395,7 +395,7 @@ def test_a_model_or_variant_that_is_not_there_is_refused(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["nowhere", "labelled_recordings/*.flac"])
 def test_recordings_that_are_not_there_are_refused(tmp_path: Path, name: str) -> None:
     root = trained(tmp_path / "w")
-    with pytest.raises(InputError, match=r"found no recordings that match.*\. Correct --predict-in"):
+    with pytest.raises(InputError, match=r"found no \.wav.* files that match.*\. Correct --predict-in"):
         plan(root, predict_in=str(root / "data/bench" / name))
 
 

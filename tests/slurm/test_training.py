@@ -71,6 +71,14 @@ def test_named_variants_override_globals_and_may_name_a_dataset_that_is_still_to
     assert "dataset_a: no such folder yet" in planned.warnings[0]
 
 
+@pytest.mark.parametrize("dataset", ["dataset_a", "a"])
+def test_a_dataset_may_be_named_by_its_strategy(tmp_path: Path, dataset: str) -> None:
+    root = make_workspace(tmp_path / "w", "dataset_a")
+    planned = plan(root, {"variants": {"one": {"dataset": dataset}}})
+    planned.write()
+    assert (cfg_of(root, "one").data_dir, planned.warnings) == ("data/train/dataset_a", [])
+
+
 def test_only_active_variants_are_written_under_the_names_all_of_them_have(tmp_path: Path) -> None:
     root = make_workspace(tmp_path / "w", "dataset_a", "dataset_b")
     plan(root, {"active_variants": ["v2_b"]}).write()

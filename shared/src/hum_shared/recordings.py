@@ -97,7 +97,7 @@ def find_recordings(source: Path, *, recursive: bool, remedy: str = "Check input
         folder = next(parent for parent in source.absolute().parents if parent.exists())
         pattern = glob.escape(str(folder)) + "/" + str(source.absolute().relative_to(folder))
         found = (Path(path) for path in glob.glob(pattern, recursive=recursive))  # noqa: PTH207 (absolute pattern)
-        looked_for = "recordings that match"
+        looked_for = f"{'/'.join(names.AUDIO_SUFFIXES)} files that match"
     recordings = sorted(path for path in found if _is_recording(path))
     if not recordings:
         missing = "" if source.exists() or glob.has_magic(str(source)) else " (no such file or folder)"

@@ -89,6 +89,7 @@ def cut(
     complete = False
     with track("cutouts", task, "selections", len(index.entries), progress_file) as progress:
         try:
+            folder.mkdir(parents=True, exist_ok=True)  # also of a run without selections: its cutouts are made
             for (stem, recording), cutouts in sorted(wanted.items(), key=lambda item: item[0][0]):
                 if stop is not None:
                     stop.check("finished cutouts are kept")

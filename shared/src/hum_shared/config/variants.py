@@ -69,7 +69,9 @@ class TrainVariant(_Part):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    dataset: str | None = Field(None, description="recipe clips: dataset folder below data_root")
+    dataset: str | None = Field(
+        None, description="recipe clips: dataset folder below data_root, with or without dataset_"
+    )
     corpus: str | None = Field(
         None, description="recipes windows and frames: corpus folder below data_root, the workspace or {data}"
     )
