@@ -109,6 +109,11 @@ def test_a_difference_has_a_verdict():
     assert difference(worse, better).low == pytest.approx(-found.high)
 
 
+def test_runs_that_find_the_same_are_equal():
+    counts = tapes(*[(10, 20, 20)] * 6)
+    assert difference(counts, counts).verdict == "equal on 6 of 6 tapes, ΔF1 +0.00 [0.00, 0.00]"
+
+
 def test_pairing_sees_what_single_intervals_do_not():
     draw = np.random.default_rng(0)
     base = [int(tp) for tp in draw.integers(2, 18, 12)]

@@ -124,3 +124,29 @@ def test_older_option_spelling(given_: list[str], expected: list[str]) -> None:
 @given(st.lists(st.text().filter(lambda text: not text.startswith("--"))))
 def test_values_are_never_changed(arguments: list[str]) -> None:
     assert dashed_options(arguments) == arguments
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (
+            "torch.OutOfMemoryError('CUDA out of memory. Tried 2 GiB' + chr(10) + 'more')",
+            "error: out of GPU memory. Use",
+        ),
+        ("RuntimeError('CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling x')", "error: out of GPU memory. Use"),
+        ("torch.AcceleratorError('CUDA error: unspecified launch failure', 719)", "error: the GPU failed; another try"),
+        ("RuntimeError('cuDNN error: CUDNN_STATUS_EXECUTION_FAILED')", "error: the GPU failed; another try"),
+    ],
+)
+def test_trouble_with_a_gpu_is_one_line(raised: str, said: str) -> None:
+    pytest.importorskip("torch")
+    done = _run(f"import torch; raise {raised}")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(said)
+
+
+def test_other_errors_of_torch_show_their_stack_trace() -> None:
+    pytest.importorskip("torch")
+    done = _run("import torch; torch.ones(2) @ torch.ones(3)")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr

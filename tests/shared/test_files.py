@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import math
 import os
@@ -87,6 +88,27 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) 
     assert error.value.filename == str(target)
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_adding_to_a_file_on_a_full_disk_names_it(tmp_path: Path) -> None:
+    target = tmp_path / "ü.jsonl"
+    files.append_text(target, "a\n")
+    files.append_text(target, "b\n")
+    assert target.read_text() == "a\nb\n"
+    with full_disk(), pytest.raises(OSError, match="File too large") as error:
+        files.append_text(target, "x" * 10_000)
+    assert error.value.filename == str(target)
+
+
+def test_a_file_that_is_not_there_needs_no_removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    (tmp_path / "a").touch()
+    files.remove(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    monkeypatch.setattr(Path, "unlink", read_only)  # asked for a missing file, too, on such a file system
+    files.remove(tmp_path / "a")
 
 
 @pytest.mark.skipif(not Path("/sys").is_dir(), reason="no /sys: a folder that root cannot write either")

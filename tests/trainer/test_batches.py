@@ -101,6 +101,19 @@ def test_the_cache_gives_what_computing_gives(tmp_path):
     assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
+@pytest.mark.parametrize("n_bytes", [0, 100, -1])
+def test_a_damaged_cache_is_computed_again(tmp_path, capsys, n_bytes):
+    clips, front_end = _clips(tmp_path, [1000, 5000]), FrontEnd(_opts(), min_max_norm=True)
+    first = _store(clips, front_end, whole=True, cache_dir=tmp_path / "cache")
+    (file,) = (tmp_path / "cache").iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:n_bytes])
+    again = _store(clips, front_end, whole=True, cache_dir=tmp_path / "cache")
+    assert torch.equal(first.power, again.power)
+    assert f"{file.name}: broken cache file" in capsys.readouterr().err
+    assert np.load(file)["frames"].tolist() == first.frames.tolist()
+
+
 def test_the_cache_knows_a_changed_clip(tmp_path):
     front_end = FrontEnd(_opts(), min_max_norm=True)
     clips = _clips(tmp_path, [1000])

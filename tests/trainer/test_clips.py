@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from hum_shared.config.variants import DatasetStrategy
 from hum_shared.errors import AudioError, InputError
-from hum_trainer.clips import Clip, class_indices, read_clip, read_part
+from hum_shared.files import sha256_file
+from hum_trainer.clips import PARTS, Clip, class_indices, read_clip, read_part, source_recordings
+from hum_trainer.indexing import index_corpus
+from hum_trainer.prepare import prepare
+from support.corpora import make_corpus
+
+STRATEGY = DatasetStrategy(split_strategy="random", seed=1)
 
 
 def _dataset(folder, *file_names):
@@ -80,3 +87,23 @@ def test_a_listed_name_without_a_class_names_the_list(tmp_path):
     (tmp_path / "train.csv").write_text("387_20201207.wav\n")
     with pytest.raises(InputError, match=r"train\.csv: 387_20201207\.wav: carries no class"):
         read_part(tmp_path, "train")
+
+
+def test_a_dataset_says_which_recordings_its_clips_are_cut_from(tmp_path):
+    make_corpus(tmp_path / "c")
+    prepare(tmp_path / "c", index_corpus(tmp_path / "c").index, {"random": STRATEGY}, tmp_path, workers=1)
+    data, noise = tmp_path / "dataset_random", tmp_path / "rain ü.wav"
+    soundfile.write(noise, np.zeros(800), 8000)
+    clips = {part: read_part(data, part) for part in PARTS}
+    known = {path.name: sha256_file(path) for path in (tmp_path / "c" / "labelled_recordings").iterdir()}
+    found = source_recordings(data, clips, [Clip(noise, "noise")])
+    assert found.pop("noise_dir") == {noise.name: sha256_file(noise)}
+    assert set(found) == set(PARTS)
+    assert {name: digest for part in found.values() for name, digest in part.items()} == known
+
+    added = data / "target-Q1_9_2020_387-2020_0000000_0000100.wav"
+    soundfile.write(added, np.zeros(800), 8000)
+    clips["train"].append(Clip(added, "target"))  # by hand: nobody knows of what recording
+    assert source_recordings(data, clips, []) is None
+    (data / "variant_index.json").unlink()
+    assert source_recordings(data, clips, []) is None

@@ -36,7 +36,7 @@ def test_changes_stay_in_memory(file: Path) -> None:
 def test_a_broken_file_is_named(file: Path) -> None:
     for n in (100, 0):
         file.write_bytes(file.read_bytes()[:n])
-        with pytest.raises(InputError, match=r"ü\.npy: broken cache file .* Delete it\."):
+        with pytest.raises(InputError, match=r"ü\.npy: broken cache file \(.*\)$"):
             mapped(file, "r")
 
 

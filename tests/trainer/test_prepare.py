@@ -8,6 +8,7 @@ import soundfile
 from hum_shared.audio import probe
 from hum_shared.config.variants import DatasetStrategy, NoiseMining
 from hum_shared.errors import AudioError, InputError, Stopped
+from hum_shared.files import sha256_file
 from hum_shared.index import VariantIndex, read_index
 from hum_shared.names import parse_dataset_clip
 from hum_shared.selections import Selection, read_selections, write_selections
@@ -82,6 +83,20 @@ def test_noise_is_taken_from_the_raw_recording_where_the_clip_is_full(tmp_path):
             clip, _ = soundfile.read(tmp_path / "out" / "dataset_random" / entry.fn, dtype="int16")
             first = entry.start_ms * 8
             np.testing.assert_array_equal(clip, raw[first : first + len(clip)])
+
+
+def test_the_index_says_which_recordings_each_part_was_cut_from(tmp_path):
+    make_corpus(tmp_path / "c", tapes=["387_20201207_cut.wav"], clips_per_tape=1, clip_s=3, hums_per_clip=3)
+    index = run(tmp_path / "c", tmp_path / "out", {"random": strategy(noise_per_hum=2)})
+    (clip,) = (tmp_path / "c" / "labelled_recordings").iterdir()
+    found = index.meta.recordings
+    assert set(found) <= set(PARTS)
+    for part, recordings in found.items():
+        sources = {entry.source for entry in index.entries if entry.split == part}
+        wanted = {clip.name: sha256_file(clip)} if sources & {"labelled", "clip"} else {}
+        if "raw" in sources:
+            wanted["387_20201207_cut.wav"] = None  # of raw recordings no digest is known
+        assert recordings == wanted
 
 
 def test_without_fallback_noise_is_skipped_and_counted(tmp_path):

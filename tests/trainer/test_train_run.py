@@ -384,3 +384,17 @@ def test_a_signal_while_libraries_are_imported_ends_with_75(tmp_path):
     cfg = _workspace(tmp_path)
     assert told_to_stop_while_importing("hum_trainer.cli", "torch", "run", str(cfg)) == 75
     assert not (tmp_path / "run" / "models" / "ANIMAL-SPOT.pk").exists()
+
+
+def test_inputs_are_computed_in_float32_whatever_the_network_computes_in():
+    """Mel bands and mfcc are matrix products, which autocast would round, also for validation."""
+
+    class Part:
+        def centred(self, clips):
+            assert not torch.is_autocast_enabled("cpu")
+            return torch.zeros(len(clips), 1, 4, 4)
+
+    trainer = object.__new__(Trainer)
+    trainer.network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 2))
+    trainer.device, trainer.precision = torch.device("cpu"), "bfloat16"
+    assert len(trainer.outcome(Part(), torch.tensor([0, 1, 1])).probs) == 3

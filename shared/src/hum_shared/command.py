@@ -33,6 +33,7 @@ _MACHINE_ERRNOS = {
 }
 
 
+_SIGNS_OF_GPU = ("CUDA error", "CUDNN_STATUS", "CUBLAS_STATUS", "CUFFT_")
 _PATH_ERRNOS = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 
 
@@ -98,10 +99,26 @@ def run_command(call: Callable[[], object]) -> int:
         where = f" ({error.filename})" if error.filename else ""
         _error(f"{error.strerror}{where}. Nothing is half-written; make room or fix permissions, then run again.")
         return 1
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        if (line := _gpu_trouble(error)) is None:
+            traceback.print_exc()
+        else:
+            _error(line)
         return 1
     return 0
+
+
+def _gpu_trouble(error: Exception) -> str | None:
+    """Return in a line what went wrong on a GPU; None where it was something else. Without torch nothing was there."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(error, RuntimeError):
+        return None
+    text = str(error).partition("\n")[0][:160]
+    if isinstance(error, torch.OutOfMemoryError) or "_ALLOC_FAILED" in text or "CUDA error: out of memory" in text:
+        return f"out of GPU memory. Use a smaller batch_size, a GPU with more memory, or device=cpu. ({text})"
+    if isinstance(error, torch.AcceleratorError) or any(sign in text for sign in _SIGNS_OF_GPU):
+        return f"the GPU failed; another try, or another node, may succeed. ({text})"
+    return None
 
 
 def _has_folder() -> bool:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from hum_shared.errors import InputError
-from hum_shared.files import sha256_file, write_text
+from hum_shared.files import append_text, sha256_file, write_text
 from hum_shared.index import PredictionIndex, read_index
 from hum_shared.layout import TABLE_SUFFIX
 
@@ -73,10 +72,7 @@ class WrittenTables:
 
     def write(self, table: Path, text: str) -> None:
         """Write a table, atomically, and keep what it is like."""
-        with self._record.open("a", encoding="utf-8") as file:
-            file.write(_line(table.name, hashlib.sha256(text.encode()).hexdigest()))
-            file.flush()
-            os.fsync(file.fileno())
+        append_text(self._record, _line(table.name, hashlib.sha256(text.encode()).hexdigest()))
         write_text(table, text)
 
     def digests(self, tables: Iterable[Path]) -> dict[str, str]:

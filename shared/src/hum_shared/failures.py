@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hum_shared.errors import PartialFailure
-from hum_shared.files import write_json
+from hum_shared.files import remove, write_json
 from hum_shared.words import listed
 
 _NAMED = 3
@@ -34,7 +34,7 @@ def settle_failures(file: Path, failures: Mapping[str, str], n_all: int, what: s
         When there are failures; names the first three.
     """
     if not failures:
-        file.unlink(missing_ok=True)
+        remove(file)
         return
     write_json(file, dict(sorted(failures.items())))
     named = listed((f"{name}: {reason}" for name, reason in sorted(failures.items())), _NAMED, "; ")

@@ -85,6 +85,20 @@ def write_json(target: Path, value: Any) -> None:
     write_text(target, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def append_text(target: Path, text: str) -> None:
+    """Add `text` to the end of a file, and wait until it is on disk."""
+    with _naming(target), target.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def remove(file: Path) -> None:
+    """Remove a file, where there is one: a folder that may only be read, and holds none, is as it should be."""
+    if file.exists():
+        file.unlink(missing_ok=True)
+
+
 @contextmanager
 def name_that_fits(recording: str) -> Iterator[None]:
     """Let files that are named after a recording be written; where that makes too long a name, say so of it alone.

@@ -128,6 +128,9 @@ class VariantMeta(_Record):
     n_target: int
     n_noise: int
     split_counts: dict[str, int]
+    recordings: dict[str, dict[str, str | None]] | None = Field(
+        None, description="part → recording that clips were cut from → SHA-256; None in older files: unknown"
+    )
 
 
 class VariantEntry(_Record):

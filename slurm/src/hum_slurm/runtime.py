@@ -54,9 +54,11 @@ def apptainer_runtime(
         "export APPTAINERENV_OMP_NUM_THREADS=$threads APPTAINERENV_MKL_NUM_THREADS=$threads",
         "export APPTAINERENV_OPENBLAS_NUM_THREADS=$threads APPTAINERENV_NUMBA_NUM_THREADS=$threads",
         "export APPTAINERENV_LOKY_MAX_CPU_COUNT=$threads",
-        "if [[ -n ${CUDA_VISIBLE_DEVICES:-} ]]; then",
+        # Also an empty one: no GPU was given. And numbered as the system does, not by speed.
+        "if [[ -v CUDA_VISIBLE_DEVICES ]]; then",
         "    export APPTAINERENV_CUDA_VISIBLE_DEVICES=$CUDA_VISIBLE_DEVICES",
         "fi",
+        "export APPTAINERENV_CUDA_DEVICE_ORDER=${CUDA_DEVICE_ORDER:-PCI_BUS_ID}",
         *([f"export APPTAINERENV_HUM_DEVICE={settings.device}"] if settings.device else []),
         'image_sha256=$(sha256sum <"$image") || exit 1',
         "export APPTAINERENV_HUM_IMAGE_SHA256=${image_sha256%% *}",

@@ -67,6 +67,8 @@ class Difference:
     def verdict(self) -> str:
         """The difference in words, for example `better on 11 of 13 tapes, ΔF1 +0.12 [0.07, 0.18]`."""
         count, word = (self.worse, "worse") if self.delta < 0 else (self.better, "better")
+        if self.better == self.worse == 0:
+            count, word = self.n_tapes, "equal"
         unit = "" if self.by == "tape" else f" ({self.by}s)"
         span = "" if self.low is None or self.high is None else f" [{self.low:.2f}, {self.high:.2f}]{unit}"
         return f"{word} on {count} of {self.n_tapes} tapes, ΔF1 {self.delta:+.2f}{span}"

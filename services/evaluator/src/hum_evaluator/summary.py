@@ -9,6 +9,7 @@ from rich.table import Table
 from hum_evaluator.compare import Comparison
 from hum_evaluator.metrics import Row
 from hum_shared.config.decoding import DecoderFile
+from hum_shared.words import listed
 
 _COUNTS = {"n_gt": "calls", "n_pred": "pred"}
 _RATES = {"precision": "P", "recall": "R", "f1": "F1"}
@@ -40,6 +41,9 @@ def leakage_line(found: Comparison) -> str:
     missing = list(dict.fromkeys(line for one in found.certificates.values() for line in one.missing))
     checked = sum(bool(one.sources) for one in found.certificates.values())
     said = f"leakage: {len(leaks)} of {checked} models and layers that could be checked have seen benchmark data"
+    by_name = sorted({model for (model, _), one in found.certificates.items() if one.sources and not one.by_audio})
+    if by_name:
+        said += f"; by the names of tapes alone, since not all digests are known: {listed(by_name)}"
     return f"{said}; not known: {'; '.join(missing)}" if missing else said
 
 

@@ -23,7 +23,7 @@ from hum_shared.config.cfg import read_cfg
 from hum_shared.config.prediction import PredictionCfg
 from hum_shared.config.workspace import workspace_of
 from hum_shared.errors import AudioError, HumError, ModelError, NameFormatError, PartialFailure
-from hum_shared.files import name_that_fits, sha256_file, write_json
+from hum_shared.files import name_that_fits, remove, sha256_file, write_json
 from hum_shared.layout import FAILURES
 from hum_shared.model.device import choose_device, describe, exact_float32, supports_bfloat16
 from hum_shared.model.model_file import load_model
@@ -277,7 +277,7 @@ def _write_failures(path: Path, failures: dict[str, str]) -> None:
     if failures:
         write_json(path, failures)
     else:
-        path.unlink(missing_ok=True)
+        remove(path)
 
 
 def _probe(path: Path) -> AudioInfo | HumError:

@@ -14,6 +14,8 @@ from hum_shared import names
 from hum_shared.audio import Samples, probe, read_mono, resample
 from hum_shared.errors import AudioError, InputError, NameFormatError
 from hum_shared.files import read_text, sha256_file, sha256_json
+from hum_shared.index import VariantIndex, read_index
+from hum_shared.layout import VARIANT_INDEX
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
@@ -64,6 +66,32 @@ def read_noise(folder: Path) -> list[Clip]:
     if not found:
         raise InputError(f"{folder}: noise_dir holds no recordings")
     return found
+
+
+def source_recordings(
+    data_dir: Path, clips: Mapping[Part, Sequence[Clip]], noise: Sequence[Clip]
+) -> dict[str, dict[str, str | None]] | None:
+    """Return part → recording → digest of all that a training hears: what its clips were cut from, and `noise`.
+
+    None where the dataset does not say it of all its clips: without an index of ours, or with clips added by hand.
+
+    Raises
+    ------
+    InputError
+        When the dataset's index is there and cannot be read.
+    """
+    index_file = data_dir / VARIANT_INDEX
+    if not index_file.is_file():
+        return None
+    index = read_index(index_file, VariantIndex)
+    if index.meta.recordings is None:
+        return None
+    if {clip.path.name for part in PARTS for clip in clips[part]} - {entry.fn for entry in index.entries}:
+        return None
+    heard = dict(index.meta.recordings)
+    if noise:
+        heard["noise_dir"] = {clip.path.name: sha256_file(clip.path) for clip in noise}
+    return heard
 
 
 def tape_of(clip: Clip) -> str:

@@ -8,8 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from hum_shared.index import CorpusEntry, CorpusIndex, VariantIndex, read_index
-from hum_shared.layout import DATASET_PREFIX
-from hum_trainer.datasets import INDEX_FILE
+from hum_shared.layout import DATASET_PREFIX, VARIANT_INDEX
 from hum_trainer.indexing import UNKNOWN_QUALITY
 
 
@@ -30,7 +29,7 @@ def corpus_counts(index: CorpusIndex) -> list[Table]:
 def dataset_counts(folder: Path) -> Table | None:
     """Return a table of the datasets in `folder`; None when there are none."""
     table = _table("dataset", "split", "seed", "target", "noise", "train", "val", "test")
-    for path in sorted(folder.glob(f"{DATASET_PREFIX}*/{INDEX_FILE}")):
+    for path in sorted(folder.glob(f"{DATASET_PREFIX}*/{VARIANT_INDEX}")):
         meta = read_index(path, VariantIndex).meta
         parts = [str(meta.split_counts.get(part, 0)) for part in ("train", "val", "test")]
         table.add_row(

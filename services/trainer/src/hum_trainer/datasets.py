@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hum_shared.config.variants import DatasetStrategy
 from hum_shared.errors import InputError
 from hum_shared.files import sha256_json, write_json, write_text
 from hum_shared.index import CorpusIndex, VariantEntry, VariantIndex, VariantMeta, read_index, write_index
+from hum_shared.layout import VARIANT_INDEX
 from hum_shared.provenance import collect
 from hum_trainer import __version__
 from hum_trainer.cutting import cut
@@ -21,7 +22,6 @@ from hum_trainer.splits import PARTS
 from hum_trainer.swapping import replaced_folder
 from hum_trainer.tables import dataset_tables, write_tables
 
-INDEX_FILE = "variant_index.json"
 _SPLIT_VERSION = 3  # raised when the same seed and corpus give other parts
 LEAKAGE_FILE = "leakage_report.json"
 TABLE_FOLDER = "selection_tables"
@@ -106,7 +106,11 @@ def write_dataset(
             write_text(folder / f"{part}.csv", "".join(lines))
         write_tables(folder / TABLE_FOLDER, dataset_tables(index, plan.clips))
         write_json(folder / LEAKAGE_FILE, {"shared_tapes": shared, "clips_per_tape": tape_counts(plan.clips)})
-        write_index(folder / INDEX_FILE, _variant_index(plan, strategy, overlaps, digest, spectrograms=spectrograms))
+        made_of = _recordings(index, plan.clips)
+        write_index(
+            folder / VARIANT_INDEX,
+            _variant_index(plan, strategy, made_of, overlaps, digest, spectrograms=spectrograms),
+        )
     return DatasetReport(
         part_counts(plan.clips), plan.noise_from_clip, plan.noise_from_raw, plan.noise_skipped, overlaps, shared
     )
@@ -134,10 +138,10 @@ def inputs_digest(root: Path, index: CorpusIndex, strategy: DatasetStrategy, *, 
 
 def is_current(target: Path, digest: str) -> bool:
     """Whether `target` is a complete dataset made from the inputs of this digest."""
-    if not (target / INDEX_FILE).is_file():
+    if not (target / VARIANT_INDEX).is_file():
         return False
     try:
-        found = read_index(target / INDEX_FILE, VariantIndex)
+        found = read_index(target / VARIANT_INDEX, VariantIndex)
     except InputError:
         return False  # damaged: made anew
     files = [*(f"{part}.csv" for part in PARTS), LEAKAGE_FILE, *(entry.fn for entry in found.entries)]
@@ -161,8 +165,25 @@ def _picture(clip: PlannedClip) -> str:
     return f"{PICTURE_FOLDER}/{clip.file_name.removesuffix('.wav')}.png"
 
 
+def _recordings(index: CorpusIndex, clips: Sequence[PlannedClip]) -> dict[str, dict[str, str | None]]:
+    """Return part → recording that clips were cut from → its digest, None where the corpus's index does not say."""
+    known = {one.name: one.sha256 for one in index.meta.recordings or ()}
+    found: dict[str, dict[str, str | None]] = {}
+    for clip in clips:
+        path = clip.hum.raw_path if clip.source == "raw" and clip.hum.raw_path is not None else clip.hum.clip_path
+        name = PurePosixPath(path).name
+        found.setdefault(clip.part, {})[name] = known.get(name)
+    return {part: dict(sorted(found[part].items())) for part in PARTS if part in found}
+
+
 def _variant_index(
-    plan: DatasetPlan, strategy: DatasetStrategy, overlaps: OverlapCheck, digest: str, *, spectrograms: bool
+    plan: DatasetPlan,
+    strategy: DatasetStrategy,
+    recordings: Mapping[str, Mapping[str, str | None]],
+    overlaps: OverlapCheck,
+    digest: str,
+    *,
+    spectrograms: bool,
 ) -> VariantIndex:
     made = collect(["hum-trainer", "numpy", "soundfile", "scipy"], inputs={INPUTS_KEY: digest}, seed=strategy.seed)
     n_noise = sum(clip.class_name == NOISE for clip in plan.clips)
@@ -182,6 +203,7 @@ def _variant_index(
                 "skipped": plan.noise_skipped,
             },
             "overlap_check": asdict(overlaps),
+            "recordings": recordings,
             "provenance": made.model_dump(mode="json"),
         }
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from hum_trainer.augmentation import PITCH, TIME, mask, ratios, shift_pitch
 from hum_trainer.event_loop import Negative
 from hum_trainer.frame_backgrounds import with_noise, with_other_backgrounds
 from hum_trainer.labelled_recordings import LabelledRecording, Stretch
-from hum_trainer.mapped import mapped
+from hum_trainer.mapped import from_cache, mapped
 from hum_trainer.memory import free_memory, require_room
 from hum_trainer.recording_audio import audio_blocks
 from hum_trainer.shares import AROUND_CALLS, on_negatives
@@ -125,9 +126,7 @@ class Spectrograms:
             return self._compute(recording)
         key = sha256_json([BACKGROUND_VERSION, recording.sha256, self._opts.as_dict()])
         path = self._cache_dir / f"{key}.npy"
-        if not path.exists():
-            self._write(recording, path)
-        return torch.from_numpy(mapped(path, "c"))
+        return torch.from_numpy(from_cache(path, partial(self._write, recording), lambda path: mapped(path, "c")))
 
     def _write(self, recording: LabelledRecording, path: Path) -> None:
         """Write a spectrogram as it is computed: it may be larger than the memory."""

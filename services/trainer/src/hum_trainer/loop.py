@@ -119,8 +119,9 @@ class Trainer:
         probs, loss = [], 0.0
         with torch.inference_mode():
             for clips in in_order(len(labels), _EVALUATION_BATCH):
+                inputs = part.centred(clips)  # in float32, as in training: mel and mfcc are matrix products
                 with autocast(self.device, self.precision):
-                    logits = self.network(part.centred(clips))
+                    logits = self.network(inputs)
                 wanted = labels[clips].to(self.device)
                 loss += float(nn.functional.cross_entropy(logits.float(), wanted, reduction="sum"))
                 self._refuse_divergence(loss)

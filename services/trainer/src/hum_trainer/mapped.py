@@ -1,16 +1,40 @@
-"""Arrays that a cache keeps, mapped from disk. Each takes a file handle for as long as it is used."""
+"""Arrays that a cache keeps, mapped from disk. Each takes a file handle for as long as it is used.
+
+Tasks may share a cache: files are written aside and moved in, and what two write at a time is the same.
+"""
 
 from __future__ import annotations
 
 import functools
 import resource
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hum_shared.command import warn
 from hum_shared.errors import InputError, MachineError
+
+_Kept = TypeVar("_Kept")
+
+
+def from_cache(path: Path, make: Callable[[Path], object], load: Callable[[Path], _Kept]) -> _Kept:
+    """Return what `load` finds in a file of a cache, which `make` writes where it is missing or broken.
+
+    Parameters
+    ----------
+    load
+        Raises InputError when the file is broken.
+    """
+    if path.exists():
+        try:
+            return load(path)
+        except InputError as error:
+            warn(f"{error}; computing it again")
+    make(path)
+    return load(path)
 
 
 def mapped(path: Path, mode: Literal["r", "c"]) -> NDArray[Any]:
@@ -27,7 +51,7 @@ def mapped(path: Path, mode: Literal["r", "c"]) -> NDArray[Any]:
     try:
         found: NDArray[Any] = np.load(path, mmap_mode=mode)
     except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: broken cache file ({error}). Delete it.") from None
+        raise InputError(f"{path}: broken cache file ({error})") from None
     except OSError as error:
         raise MachineError(f"{path}: cannot be mapped: {error}") from None
     return found

@@ -11,7 +11,7 @@ from hum_shared.audio import Samples, mono_blocks, probe, resampled_length
 from hum_shared.errors import AudioError
 from hum_shared.files import atomic_path, sha256_json
 from hum_trainer.labelled_recordings import LabelledRecording, Stretch
-from hum_trainer.mapped import mapped
+from hum_trainer.mapped import from_cache, mapped
 
 _AUDIO_VERSION = 1
 _BLOCK_S = 60.0
@@ -54,10 +54,12 @@ def read_audio(recording: LabelledRecording, sample_rate: int, cache_dir: Path |
     if cache_dir is None:
         return _resampled(recording, sample_rate)
     path = cache_dir / f"{sha256_json([_AUDIO_VERSION, recording.sha256, sample_rate])}.npy"
-    if not path.exists():
+
+    def make(path: Path) -> None:
         with atomic_path(path) as temporary, temporary.open("wb") as file:
             np.save(file, _resampled(recording, sample_rate))
-    return mapped(path, "r")
+
+    return from_cache(path, make, lambda path: mapped(path, "r"))
 
 
 def audio_blocks(recording: LabelledRecording, sample_rate: int) -> tuple[Iterator[Samples], int]:

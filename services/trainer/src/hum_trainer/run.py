@@ -27,7 +27,17 @@ from hum_shared.model.script_file import save_script
 from hum_shared.progress import track
 from hum_shared.stopping import StopRequest
 from hum_trainer.batches import HIGHEST_PITCH_SOURCE, BatchMaker
-from hum_trainer.clips import PARTS, Clip, Part, class_indices, clips_digest, read_noise, read_part, tape_of
+from hum_trainer.clips import (
+    PARTS,
+    Clip,
+    Part,
+    class_indices,
+    clips_digest,
+    read_noise,
+    read_part,
+    source_recordings,
+    tape_of,
+)
 from hum_trainer.front_end_options import data_opts
 from hum_trainer.loop import Trainer
 from hum_trainer.measures import Outcome
@@ -150,7 +160,8 @@ def _run_clips(
         }
         summaries.outcome("test", trainer.epoch, parts["test"])
         summaries.close()
-        _write_model(model_path, folders.card, cfg, trainer, classes, clips, data_sha256, parts)
+        recordings = source_recordings(folders.data, clips, noise_clips)
+        _write_model(model_path, folders.card, cfg, trainer, classes, clips, data_sha256, recordings, parts)
         measures = parts["test"].measures()
         progress.message = f"best epoch {trainer.best_epoch}, test accuracy {measures['accuracy']:.3f}"
         log.say(f"{progress.message}, F1 {measures['f1']:.3f}: {model_path}")
@@ -249,6 +260,7 @@ def _write_model(
     classes: Mapping[str, int],
     clips: Mapping[Part, Sequence[Clip]],
     data_sha256: str,
+    recordings: Mapping[str, Mapping[str, str | None]] | None,
     parts: Mapping[str, Outcome],
 ) -> None:
     network, opts = with_plain_convs(trainer.network).cpu().eval(), data_opts(cfg)
@@ -275,6 +287,7 @@ def _write_model(
             "settings_sha256": trainer.settings_sha256,
             "clips": counts,
             "tapes": tapes,
+            **({} if recordings is None else {"recordings": recordings}),
         },
         training_cfg=cfg.model_dump(mode="json"),
         seed=cfg.seed,

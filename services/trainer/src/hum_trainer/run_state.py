@@ -76,7 +76,8 @@ def run_folders(cfg: TrainingCfg, cfg_path: Path) -> RunFolders:
 def device_and_precision(cfg: TrainingCfg) -> tuple[torch.device, str]:
     """Return what a cfg trains on; bfloat16 becomes float32, with a warning, where the device lacks it.
 
-    Sets torch up so that the same seed gives the same losses, on a GPU as well.
+    Sets torch up so that the same seed gives the same losses; on a GPU as far as its operations allow: the gradient of
+    overlapping maxima (`max_pool=1`) is summed there in any order.
     """
     device = choose_device(cfg.device, no_cuda=cfg.no_cuda)
     precision: str = cfg.precision

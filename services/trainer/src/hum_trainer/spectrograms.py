@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,8 +27,17 @@ from hum_shared.errors import AudioError, InputError
 from hum_shared.files import atomic_path, sha256_file, sha256_json
 from hum_shared.model.front_end import FrontEnd
 from hum_trainer.clips import Clip, read_clip
+from hum_trainer.mapped import from_cache
 
 CACHE_VERSION = 1
+
+
+class _Arrays(NamedTuple):
+    """Rows of all clips that could be read, how many each has, and which of the clips they are."""
+
+    power: NDArray[np.float32]
+    frames: NDArray[np.int64]
+    kept: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -86,15 +96,8 @@ def build_store(
     opts = front_end.opts
     workers = num_workers or len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(workers) as pool:
-        path = None
-        if cache_dir is not None:
-            digests = list(pool.map(lambda clip: sha256_file(clip.path), clips))
-            settings = [CACHE_VERSION, opts.sr, opts.n_fft, opts.hop_length, opts.preemphases, window, whole, bins]
-            path = cache_dir / f"{sha256_json([settings, digests, filter_broken])}.npz"
-            if path.exists():
-                return _load(path, clips)
 
-        def compute(clip: Clip) -> NDArray[np.float32] | AudioError:
+        def spectrogram(clip: Clip) -> NDArray[np.float32] | AudioError:
             try:
                 audio = _placed(read_clip(clip.path, opts.sr), window, opts.hop_length, whole=whole)
             except AudioError as error:
@@ -104,25 +107,35 @@ def build_store(
                 return AudioError(f"{clip.path}: samples far beyond full scale. Normalise it.")
             return power.numpy()
 
-        spectrograms: list[NDArray[np.float32]] = []
-        kept: list[int] = []
-        for index, result in enumerate(pool.map(compute, clips)):
-            if isinstance(result, AudioError):
-                if not filter_broken:
-                    raise AudioError(f"{result} (filter_broken_audio=true leaves such clips out)")
-                warn(f"{result}; left out")
-            else:
-                spectrograms.append(result)
-                kept.append(index)
+        def compute() -> _Arrays:
+            return _readable(clips, pool.map(spectrogram, clips), filter_broken=filter_broken)
+
+        if cache_dir is None:
+            return _store(compute(), clips)
+        digests = list(pool.map(lambda clip: sha256_file(clip.path), clips))
+        settings = [CACHE_VERSION, opts.sr, opts.n_fft, opts.hop_length, opts.preemphases, window, whole, bins]
+        path = cache_dir / f"{sha256_json([settings, digests, filter_broken])}.npz"
+        return _store(from_cache(path, lambda path: _save(path, compute()), _load), clips)
+
+
+def _readable(
+    clips: Sequence[Clip], spectrograms: Iterable[NDArray[np.float32] | AudioError], *, filter_broken: bool
+) -> _Arrays:
+    """Return the spectrograms of clips, joined, without those that could not be read where these may be left out."""
+    found: list[NDArray[np.float32]] = []
+    kept: list[int] = []
+    for index, result in enumerate(spectrograms):
+        if isinstance(result, AudioError):
+            if not filter_broken:
+                raise AudioError(f"{result} (filter_broken_audio=true leaves such clips out)")
+            warn(f"{result}; left out")
+        else:
+            found.append(result)
+            kept.append(index)
     if not kept:
         raise InputError(f"none of {len(clips)} clips can be read, first {clips[0].path}")
-    frames = np.array([len(s) for s in spectrograms], dtype=np.int64)
-    power = _joined(spectrograms)
-    if path is None:
-        return _store(power, frames, np.array(kept), clips)
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, power=power, frames=frames, kept=np.array(kept))
-    return _load(path, clips)
+    frames = np.array([len(one) for one in found], dtype=np.int64)
+    return _Arrays(_joined(found), frames, np.array(kept))
 
 
 def stored_bytes(clips: Sequence[Clip], front_end: FrontEnd, window: int, *, whole: bool, bins: int) -> int:
@@ -179,18 +192,23 @@ def n_frames(window: int, n_fft: int, hop: int) -> int:
     return 1 + max(0, math.floor((window - n_fft) / hop))
 
 
-def _store(
-    power: NDArray[np.float32], frames: NDArray[np.int64], kept: NDArray[np.int64], clips: Sequence[Clip]
-) -> SpectrogramStore:
-    first = np.cumsum(frames) - frames
+def _store(arrays: _Arrays, clips: Sequence[Clip]) -> SpectrogramStore:
     return SpectrogramStore(
-        torch.from_numpy(power), torch.from_numpy(first), torch.from_numpy(frames), [clips[i] for i in kept.tolist()]
+        torch.from_numpy(arrays.power),
+        torch.from_numpy(np.cumsum(arrays.frames) - arrays.frames),
+        torch.from_numpy(arrays.frames),
+        [clips[i] for i in arrays.kept.tolist()],
     )
 
 
-def _load(path: Path, clips: Sequence[Clip]) -> SpectrogramStore:
+def _save(path: Path, arrays: _Arrays) -> None:
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays._asdict())
+
+
+def _load(path: Path) -> _Arrays:
     try:
-        with np.load(path) as content:
-            return _store(content["power"], content["frames"], content["kept"], clips)
+        with path.open("rb") as file, np.load(file) as content:
+            return _Arrays(*(content[name] for name in _Arrays._fields))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: broken cache file ({error}). Delete it.") from None
+        raise InputError(f"{path}: broken cache file ({error})") from None

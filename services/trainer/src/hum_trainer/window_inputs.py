@@ -110,9 +110,9 @@ class BackgroundWindowCutter:
     Parameters
     ----------
     rows
-        Normalised spectrogram of the recording of each stretch, (T, F), on the device that trains.
+        Normalised spectrogram of the recording of each stretch, (T, F), on the CPU: all of them may not fit on a GPU.
     front_end
-        Says which frequencies the columns are, and where.
+        On the device that trains; says which frequencies the columns are.
     window
         Samples of a window.
     """
@@ -122,7 +122,8 @@ class BackgroundWindowCutter:
         self._rows, self._opts, self._window = rows, opts, window
         self.frames = max(1, window // opts.hop_length)
         self._more = math.ceil((self.frames - 1) / 2 * (TIME[1] - 1))
-        self.hz = bin_frequencies(opts).to(front_end.window.device)
+        self._device = front_end.window.device
+        self.hz = bin_frequencies(opts).to(self._device)
 
     def levels(self, windows: SampledWindows, *, wider: bool) -> tuple[Tensor, Tensor]:
         """See :class:`WindowCutter`; 0 dB is the background."""
@@ -134,10 +135,10 @@ class BackgroundWindowCutter:
         for stretch, row in zip(windows.stretch.tolist(), first.tolist(), strict=True):
             rows = self._rows[stretch]
             low = min(max(0, row), max(0, len(rows) - self.frames)) - more
-            at = torch.arange(low, low + self.frames + 2 * more, device=rows.device)
+            at = torch.arange(low, low + self.frames + 2 * more)
             cut.append(rows[at.clamp(0, len(rows) - 1)])
-        levels = torch.stack(cut) * SCALE_DB
-        return levels, torch.full((len(windows),), (self.frames - 1) / 2 + more, device=levels.device)
+        levels = torch.stack(cut).to(self._device) * SCALE_DB
+        return levels, torch.full((len(windows),), (self.frames - 1) / 2 + more, device=self._device)
 
     def mixed(self, levels: Tensor, background: Tensor, below_db: Tensor, gain_db: Tensor) -> Tensor:
         """See :class:`WindowCutter`; below the own background, and measured over both.

@@ -245,8 +245,7 @@ def _cutter(stretches: Sequence[Stretch], audio: AudioOf, front_end: FrontEnd, w
     for recording in (part.recording for part in stretches):
         if recording.name not in rows:
             samples = audio.recording(recording)
-            found = torch.cat(list(stream.rows([np.array(samples)], len(samples))))
-            rows[recording.name] = found.to(front_end.window.device)
+            rows[recording.name] = torch.cat(list(stream.rows([np.array(samples)], len(samples))))
     return BackgroundWindowCutter([rows[part.recording.name] for part in stretches], front_end, window)
 
 

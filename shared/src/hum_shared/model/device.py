@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from typing import Any
 
 import torch
 
+from hum_shared.command import warn
 from hum_shared.errors import MachineError
+
+# Traces of other programs carry torch's own settings of their convolutions, which exact_float32() does not reach.
+os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
 
 
 def choose_device(device: str | None, *, no_cuda: bool) -> torch.device:
@@ -20,15 +26,39 @@ def choose_device(device: str | None, *, no_cuda: bool) -> torch.device:
     Raises
     ------
     MachineError
-        When ``cuda`` is asked for and there is no usable GPU.
+        When ``cuda`` is asked for and there is no usable GPU. With ``auto`` one that cannot be used is a warning.
     """
     wanted = device or ("cpu" if no_cuda else "auto")
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise MachineError(
-            "device=cuda, but no GPU is visible to this process. Ask for one (and pass --nv to apptainer), "
-            "or use device=auto."
-        )
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+    if wanted == "cpu":
+        return torch.device("cpu")
+    is_visible, trouble = _gpu()
+    if trouble is None:
+        return torch.device("cuda")
+    if wanted == "cuda":
+        remedy = "" if is_visible else " Ask for one (and pass --nv to apptainer), or use device=auto."
+        raise MachineError(f"device=cuda, but {trouble}.{remedy}")
+    if is_visible:
+        warn(f"{trouble}; computing on the CPU")
+    return torch.device("cpu")
+
+
+def _gpu() -> tuple[bool, str | None]:
+    """Return whether there seems to be a GPU, and why none can be used; None where one can."""
+    with warnings.catch_warnings(record=True) as said:  # torch warns of a driver that is too old
+        warnings.simplefilter("always")
+        if not torch.cuda.is_available():
+            if not said:
+                return False, "no GPU is visible to this process"
+            return True, f"the GPU cannot be used: {_first_line(said[-1].message)}"
+        try:
+            float(torch.ones(1, device="cuda") + 1)
+        except RuntimeError as error:  # one that another task holds, or that this torch has no code for
+            return True, f"the GPU cannot be used: {_first_line(error)}"
+    return True, None
+
+
+def _first_line(message: Warning | str | Exception) -> str:
+    return str(message).partition("\n")[0].rstrip(".")
 
 
 def supports_bfloat16(device: torch.device) -> bool:

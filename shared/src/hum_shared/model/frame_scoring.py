@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -14,11 +15,12 @@ from hum_shared.grid import FrameGrid
 from hum_shared.model.dense import DenseNetwork, folded
 from hum_shared.model.device import autocast
 from hum_shared.model.front_end import DataOpts
-from hum_shared.model.scoring import ScoredRows, in_threads
+from hum_shared.model.scoring import ScoredRows, in_threads, read_ahead
 from hum_shared.model.spectrogram_stream import SpectrogramStream
 from hum_shared.model.time_major import TimeMajorNetwork
 
 _CPU_CHUNK, _CUDA_CHUNK = 4096, 65_536
+_Chunk = tuple[int, int, int, Tensor]  # first frame, rows before it, its frames, rows
 
 
 class FrameScorer:
@@ -31,7 +33,8 @@ class FrameScorer:
     precision
         ``float32``, or ``bfloat16`` for autocast of the network; the front end is always float32.
     chunk
-        Frames that the network computes at a time, besides the overlap; 0: chosen for the device.
+        Frames that the network computes at a time, besides the overlap; 0: chosen for the device, and made smaller
+        where its memory is.
     threads
         CPU only: how many chunks are computed at a time, each on one thread.
     """
@@ -49,6 +52,8 @@ class FrameScorer:
         self.device, self.precision = device, precision
         self.threads = threads if device.type == "cpu" else 1
         self.chunk = chunk or (_CUDA_CHUNK if device.type == "cuda" else _CPU_CHUNK)
+        self._is_chosen = chunk > 0
+        self._at_most = sys.maxsize  # rows that the GPU's memory takes
         self.network = _fastest(network, device, precision)
         self._reach = network.reach
         self.stream = SpectrogramStream(data_opts)
@@ -70,22 +75,31 @@ class FrameScorer:
         ScoredRows
             Consecutive, from frame 0 to `grid.n_rows`.
         """
-        chunks = _chunks(self.stream.rows(blocks, grid.frames), grid.n_rows, self.chunk, self._reach)
+        chunks: Iterable[_Chunk] = _chunks(self.stream.rows(blocks, grid.frames), grid.n_rows, self.chunk, self._reach)
+        if self.device.type == "cuda":
+            chunks = read_ahead(chunks)  # made here while the GPU computes
         yield from in_threads(self._score, chunks, self.threads)
 
     @torch.inference_mode()
     def logits(self, rows: Tensor) -> Tensor:
         """Map rows (T, F) of network input to logits (T, classes), float32, on the CPU."""
-        try:
-            with autocast(self.device, self.precision):
-                out: Tensor = self.network(rows[None].to(self.device))[0]
-        except torch.OutOfMemoryError:
-            raise MachineError(
-                f"out of GPU memory with batch_size {self.chunk} (frames at a time). Set a smaller batch_size."
-            ) from None
-        return out.float().cpu()
+        if len(rows) <= self._at_most:
+            try:
+                with autocast(self.device, self.precision):
+                    out: Tensor = self.network(rows[None].to(self.device))[0]
+                return out.float().cpu()
+            except torch.OutOfMemoryError:
+                if self._is_chosen or len(rows) <= 4 * self._reach:
+                    raise MachineError(
+                        f"out of GPU memory with {len(rows)} frames at a time. Set a smaller batch_size, or device=cpu."
+                    ) from None
+            torch.cuda.empty_cache()  # not where the error is known: its stack holds tensors
+            self._at_most = len(rows) - 1
+        middle = len(rows) // 2
+        first = self.logits(rows[: middle + self._reach])[:middle]
+        return torch.cat((first, self.logits(rows[middle - self._reach :])[self._reach :]))
 
-    def _score(self, chunk: tuple[int, int, int, Tensor]) -> ScoredRows:
+    def _score(self, chunk: _Chunk) -> ScoredRows:
         first, lead, count, rows = chunk
         probs = torch.softmax(self.logits(rows)[lead : lead + count], dim=1)
         return ScoredRows(first, probs.numpy(), None)
@@ -97,7 +111,7 @@ def _fastest(network: DenseNetwork, device: torch.device, precision: str) -> nn.
     return folded(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
 
 
-def _chunks(blocks: Iterable[Tensor], n_rows: int, chunk: int, reach: int) -> Iterator[tuple[int, int, int, Tensor]]:
+def _chunks(blocks: Iterable[Tensor], n_rows: int, chunk: int, reach: int) -> Iterator[_Chunk]:
     """Yield (first frame, rows before it, its frames, rows): chunks with up to `reach` rows on either side."""
     kept = torch.empty(0)
     start = done = 0

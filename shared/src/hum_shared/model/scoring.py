@@ -25,6 +25,7 @@ from hum_shared.model.network import Encoder
 from hum_shared.model.spectrogram_stream import SpectrogramStream
 
 Blocks = Iterable[NDArray[np.float32]]
+_Scored = tuple[Tensor, Tensor | None]  # probabilities, and pooled features where they are wanted
 Job = TypeVar("Job")
 Item = TypeVar("Item")
 
@@ -63,7 +64,7 @@ class WindowScorer:
     precision
         ``float32``, or ``bfloat16`` for autocast of the network; the front end is always float32.
     batch_size
-        Windows at a time; 0: chosen for the device.
+        Windows at a time; 0: chosen for the device, and made smaller where its memory is.
     threads
         CPU only: how many batches :func:`score_recording` computes at a time, each on one thread. That keeps
         CPUs busier than splitting the small operations of one batch, and no thread waits for another.
@@ -82,6 +83,8 @@ class WindowScorer:
         self.device, self.precision = device, precision
         self.threads = threads if device.type == "cpu" else 1
         self.batch_size = batch_size or (_CUDA_BATCH if device.type == "cuda" else _CPU_BATCH)
+        self._is_chosen = batch_size > 0
+        self._at_most: int | None = None  # windows that the GPU's memory takes; None: all so far
         self.stream = SpectrogramStream(model.data_opts) if model.data_opts.background_s is not None else None
         self.front_end = FrontEnd(model.data_opts, min_max_norm=min_max_norm).to(device).eval()
         self.encoder = _fastest(model, device, precision).eval()
@@ -92,20 +95,39 @@ class WindowScorer:
     @torch.inference_mode()
     def score(self, windows: Tensor, *, latent: bool = False) -> tuple[Tensor, Tensor | None]:
         """Map windows (N, samples) of audio to probabilities (N, classes), float32, and pooled features."""
-        return self.score_inputs(self.front_end(windows.to(self.device, non_blocking=True)), latent=latent)
+        return self._in_parts(lambda part: self._scored(self.front_end(part.to(self.device)), latent), windows)
 
     @torch.inference_mode()
     def score_inputs(self, inputs: Tensor, *, latent: bool = False) -> tuple[Tensor, Tensor | None]:
         """Map network input (N, 1, T, F) to probabilities (N, classes), float32, and pooled features."""
-        try:
-            inputs = inputs.to(self.device)
-            with autocast(self.device, self.precision):
-                features = self.encoder(inputs.contiguous(memory_format=torch.channels_last))
-                logits = self.classifier(features)
-        except torch.OutOfMemoryError:
-            raise MachineError(
-                f"out of GPU memory with batch_size {self.batch_size}. Set a smaller batch_size."
-            ) from None
+        return self._in_parts(lambda part: self._scored(part.to(self.device), latent), inputs)
+
+    def _in_parts(self, score: Callable[[Tensor], _Scored], inputs: Tensor) -> _Scored:
+        """Score as many inputs at a time as the GPU's memory takes, where nobody has said how many."""
+        found: list[_Scored] = []
+        while inputs.shape[0]:
+            part = inputs[: self._at_most]
+            try:
+                found.append(score(part))
+            except torch.OutOfMemoryError:
+                if self._is_chosen or part.shape[0] == 1:
+                    raise MachineError(
+                        f"out of GPU memory with batch_size {part.shape[0]}. Set a smaller batch_size, or device=cpu."
+                    ) from None
+                self._at_most = part.shape[0] // 2
+            else:
+                inputs = inputs[part.shape[0] :]
+                continue
+            torch.cuda.empty_cache()  # not where the error is known: its stack holds tensors
+        if len(found) == 1:
+            return found[0]
+        pooled = [one for _, one in found if one is not None]
+        return torch.cat([probs for probs, _ in found]), torch.cat(pooled) if pooled else None
+
+    def _scored(self, inputs: Tensor, latent: bool) -> _Scored:
+        with autocast(self.device, self.precision):
+            features = self.encoder(inputs.contiguous(memory_format=torch.channels_last))
+            logits = self.classifier(features)
         pooled = None
         if latent:
             pooled = features.float().mean((2, 3)) if self._pooling == "avg" else features.float().amax((2, 3))
@@ -149,6 +171,8 @@ def score_recording(
         else window_inputs(stream.rows(blocks, grid.frames), grid, stream.opts.hop_length, scorer.batch_size)
     )
     score_windows = scorer.score if stream is None else scorer.score_inputs
+    if scorer.device.type == "cuda":
+        batches = read_ahead(batches)  # made here while the GPU computes
 
     def score(batch: tuple[int, Tensor]) -> ScoredRows:
         first, windows = batch
