@@ -18,18 +18,29 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 _STEM_REACH = 4  # frames on either side that the four 3×3 convolutions see
 
 
-class _PairMaximum(nn.Module):
-    """Halves the frequency axis: the larger of every two bins; an odd last one stays."""
+class PairMaximum(nn.Module):
+    """Halves the frequency axis of (N, C, …): the larger of every two bins; an odd last one stays.
+
+    Parameters
+    ----------
+    axis
+        Which one frequency is: 3, or 2.
+    """
+
+    def __init__(self, axis: int = 3) -> None:
+        super().__init__()
+        self._axis = axis
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, T, F) to (N, C, T, ⌈F / 2⌉)."""
+        """Map (N, C, T, F) to (N, C, T, ⌈F / 2⌉), or (N, C, F, T) to (N, C, ⌈F / 2⌉, T)."""
         if torch.is_grad_enabled():
-            return nn.functional.max_pool2d(x, (1, 2), ceil_mode=True)
+            return nn.functional.max_pool2d(x, (1, 2) if self._axis == 3 else (2, 1), ceil_mode=True)
         # The same without the positions that only gradients need: on CPUs these take longer than the convolutions.
-        even, odd = x[..., ::2], x[..., 1::2]
-        if x.shape[-1] % 2 == 0:
-            return torch.maximum(even, odd)
-        return torch.cat((torch.maximum(even[..., :-1], odd), even[..., -1:]), dim=-1)
+        n = x.shape[self._axis]
+        bins = x.movedim(self._axis, 0)
+        pairs = torch.maximum(bins[: n - 1 : 2], bins[1::2])
+        halved = pairs if n % 2 == 0 else torch.cat((pairs, bins[-1:]))
+        return halved.movedim(0, self._axis)
 
 
 class DenseMember(nn.Module):
@@ -70,7 +81,7 @@ class DenseMember(nn.Module):
                 nn.ReLU(inplace=True),
             ]
             if index < len(channels) - 1:
-                stem.append(_PairMaximum())
+                stem.append(PairMaximum())
                 bins = math.ceil(bins / 2)
             previous = current
         self.stem = nn.Sequential(*stem)

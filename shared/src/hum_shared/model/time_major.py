@@ -1,14 +1,18 @@
 """The dense network as CPUs compute it fastest: frames as rows, convolutions over time as matrix products.
 
-For inference alone, in float32. Results differ from those of the network as it stands in the file by rounding only.
+The first convolutions, over time and frequency, see their maps the other way round, frequency by time: inner loops
+are as long as the chunk then, and bins to compare lie in one piece. For inference alone, in float32. Results differ
+from those of the network as it stands in the file by rounding only.
 """
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
-from hum_shared.model.dense import DenseMember, DenseNetwork, folded
+from hum_shared.model.dense import DenseMember, DenseNetwork, PairMaximum, folded
 from hum_shared.model.products import add_product_, product
 
 
@@ -34,9 +38,9 @@ class TimeMajorNetwork(nn.Module):
 class _TimeMajorMember(nn.Module):
     def __init__(self, member: DenseMember) -> None:
         super().__init__()
-        self.stem = member.stem.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.stem = _turned(member.stem)
         collapse = _conv_of(member.collapse)
-        # Channels last leaves a frame's values bin by bin; the weights have them channel by channel.
+        # The stem leaves a frame's values bin by bin; the weights have them channel by channel.
         width, inputs, _ = collapse.weight.shape
         weight = collapse.weight.view(width, member.stem_channels, inputs // member.stem_channels, 1)
         weight = weight.transpose(1, 2).flatten(1, 2)
@@ -45,12 +49,26 @@ class _TimeMajorMember(nn.Module):
         self.head = _TimeConv(member.head, member.head.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.stem(x.unsqueeze(1))[0].permute(1, 2, 0).flatten(1)  # (T, F' · C)
+        y = self.stem(x.transpose(1, 2).unsqueeze(1))[0].permute(2, 1, 0).flatten(1)  # (T, F' · C)
         y = self.collapse(y).relu_()
         for layer in self.context:
             y.add_(layer(y).relu_())
         out: Tensor = self.head(y)
         return out.unsqueeze(0)
+
+
+def _turned(stem: nn.Sequential) -> nn.Sequential:
+    """Return the stem for maps (N, C, F, T): weights turned likewise, and half as much to rectify."""
+    layers: list[nn.Module] = []
+    for layer in stem:
+        if isinstance(layer, nn.Conv2d):
+            layer = copy.deepcopy(layer)
+            layer.weight = nn.Parameter(layer.weight.detach().transpose(2, 3), requires_grad=False)
+        if isinstance(layer, PairMaximum):
+            layers.insert(-1, PairMaximum(axis=2))  # the larger of two, rectified, is the larger of two rectified ones
+        elif not isinstance(layer, nn.Identity):
+            layers.append(layer)
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
 
 
 class _TimeConv(nn.Module):
