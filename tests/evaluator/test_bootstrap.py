@@ -114,6 +114,11 @@ def test_runs_that_find_the_same_are_equal():
     assert difference(counts, counts).verdict == "equal on 6 of 6 tapes, ΔF1 +0.00 [0.00, 0.00]"
 
 
+def test_where_neither_run_hits_anything_fewer_false_alarms_are_better():
+    few, many = tapes(*[(0, 3, 10)] * 6), tapes(*[(0, 100, 10)] * 6)
+    assert difference(few, many).verdict == "better on 6 of 6 tapes, ΔF1 +0.00 [0.00, 0.00]"
+
+
 def test_pairing_sees_what_single_intervals_do_not():
     draw = np.random.default_rng(0)
     base = [int(tp) for tp in draw.integers(2, 18, 12)]

@@ -134,6 +134,10 @@ def test_values_are_never_changed(arguments: list[str]) -> None:
             "error: out of GPU memory. Use",
         ),
         ("RuntimeError('CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling x')", "error: out of GPU memory. Use"),
+        (
+            "RuntimeError('The following failed in TorchScript' + chr(10) + 'CUDA out of memory. X')",
+            "error: out of GPU",
+        ),
         ("torch.AcceleratorError('CUDA error: unspecified launch failure', 719)", "error: the GPU failed; another try"),
         ("RuntimeError('cuDNN error: CUDNN_STATUS_EXECUTION_FAILED')", "error: the GPU failed; another try"),
     ],
@@ -145,8 +149,18 @@ def test_trouble_with_a_gpu_is_one_line(raised: str, said: str) -> None:
     assert done.stderr.startswith(said)
 
 
-def test_other_errors_of_torch_show_their_stack_trace() -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        "torch.ones(2) @ torch.ones(3)",
+        "raise RuntimeError('CUDA error: device-side assert triggered')",
+        "raise RuntimeError('CUDA error: no kernel image is available for execution on the device')",
+        "raise RuntimeError('CUDA error: CUBLAS_STATUS_INVALID_VALUE when calling x')",
+        "raise RuntimeError('cuDNN error: CUDNN_STATUS_NOT_SUPPORTED')",
+    ],
+)
+def test_what_would_come_again_shows_its_stack_trace(body: str) -> None:
     pytest.importorskip("torch")
-    done = _run("import torch; torch.ones(2) @ torch.ones(3)")
+    done = _run(f"import torch; {body}")
     assert done.returncode == 1
     assert "Traceback" in done.stderr

@@ -99,6 +99,7 @@ def test_class_is_written_under_its_own_name(tmp_path: Path) -> None:
         ({"recording": f"{TAPE}_900_1800.wav"}, TAPE),
         ({"pred_path": f"a/{TAPE}_900_1800_predict_output.log.annotation.result.txt"}, TAPE),
         ({"pred_path": "a/387_20201207_cut_predict_output.log.annotation.result.txt"}, "387_20201207_cut.wav"),
+        ({"pred_path": "a/x_predict_output_predict_output.log.annotation.result.txt"}, "x_predict_output.wav"),
         ({"recording": "b ü.flac"}, "b ü.flac"),
         ({"recording": "X.WAV"}, "X.WAV"),
         ({"recording": f"{TAPE}_notes.wav"}, TAPE),

@@ -79,6 +79,22 @@ def test_a_dataset_may_be_named_by_its_strategy(tmp_path: Path, dataset: str) ->
     assert (cfg_of(root, "one").data_dir, planned.warnings) == ("data/train/dataset_a", [])
 
 
+def test_a_dataset_that_is_still_to_come_is_named_as_prepare_will_name_it(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "w")
+    planned = plan(root, {"variants": {"one": {"dataset": "a"}}})
+    planned.write()
+    assert cfg_of(root, "one").data_dir == "data/train/dataset_a"
+    assert "dataset_a: no such folder yet" in planned.warnings[0]
+
+
+def test_a_folder_of_clips_by_another_name_is_taken_as_it_is(tmp_path: Path) -> None:
+    root = make_workspace(tmp_path / "w", "dataset_a", "a")
+    (root / "data/train/a/train.csv").touch()
+    planned = plan(root, {"variants": {"one": {"dataset": "a"}}})
+    planned.write()
+    assert cfg_of(root, "one").data_dir == "data/train/a"
+
+
 def test_only_active_variants_are_written_under_the_names_all_of_them_have(tmp_path: Path) -> None:
     root = make_workspace(tmp_path / "w", "dataset_a", "dataset_b")
     plan(root, {"active_variants": ["v2_b"]}).write()

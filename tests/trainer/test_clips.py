@@ -9,7 +9,7 @@ import soundfile
 from hum_shared.config.variants import DatasetStrategy
 from hum_shared.errors import AudioError, InputError
 from hum_shared.files import sha256_file
-from hum_trainer.clips import PARTS, Clip, class_indices, read_clip, read_part, source_recordings
+from hum_trainer.clips import PARTS, Clip, class_indices, read_clip, read_part, training_sources
 from hum_trainer.indexing import index_corpus
 from hum_trainer.prepare import prepare
 from support.corpora import make_corpus
@@ -89,21 +89,34 @@ def test_a_listed_name_without_a_class_names_the_list(tmp_path):
         read_part(tmp_path, "train")
 
 
-def test_a_dataset_says_which_recordings_its_clips_are_cut_from(tmp_path):
+def test_a_dataset_says_which_recordings_its_clips_are_cut_from(tmp_path, capsys):
     make_corpus(tmp_path / "c")
     prepare(tmp_path / "c", index_corpus(tmp_path / "c").index, {"random": STRATEGY}, tmp_path, workers=1)
     data, noise = tmp_path / "dataset_random", tmp_path / "rain ü.wav"
     soundfile.write(noise, np.zeros(800), 8000)
     clips = {part: read_part(data, part) for part in PARTS}
     known = {path.name: sha256_file(path) for path in (tmp_path / "c" / "labelled_recordings").iterdir()}
-    found = source_recordings(data, clips, [Clip(noise, "noise")])
+    sources = training_sources(data, clips, [Clip(noise, "noise")])
+    found = sources["recordings"]
     assert found.pop("noise_dir") == {noise.name: sha256_file(noise)}
     assert set(found) == set(PARTS)
     assert {name: digest for part in found.values() for name, digest in part.items()} == known
+    assert sources["tapes"].pop("noise_dir") == [noise.name]
+    assert set(sources["tapes"]) == set(PARTS)
 
     added = data / "target-Q1_9_2020_387-2020_0000000_0000100.wav"
     soundfile.write(added, np.zeros(800), 8000)
     clips["train"].append(Clip(added, "target"))  # by hand: nobody knows of what recording
-    assert source_recordings(data, clips, []) is None
+    assert set(training_sources(data, clips, [])) == {"tapes"}
+    (data / "variant_index.json").write_text('{"meta": {}}')  # another program's
+    assert set(training_sources(data, clips, [])) == {"tapes"}
+    assert "the model's card will not say which recordings" in capsys.readouterr().err
     (data / "variant_index.json").unlink()
-    assert source_recordings(data, clips, []) is None
+    assert set(training_sources(data, clips, [])) == {"tapes"}
+
+
+def test_the_tapes_of_mixed_in_noise_are_named_as_heard(tmp_path):
+    _dataset(tmp_path, "target-Q2_1_2020_387-2020_1_2.wav")
+    clips = dict.fromkeys(PARTS, read_part(tmp_path, "train"))
+    noise = Clip(tmp_path / "387_20201207_cut.wav_0_900.wav", "noise")
+    assert training_sources(tmp_path, clips, [noise])["tapes"]["noise_dir"] == ["387_20201207_cut.wav"]

@@ -90,6 +90,7 @@ def test_the_index_says_which_recordings_each_part_was_cut_from(tmp_path):
     index = run(tmp_path / "c", tmp_path / "out", {"random": strategy(noise_per_hum=2)})
     (clip,) = (tmp_path / "c" / "labelled_recordings").iterdir()
     found = index.meta.recordings
+    assert {"labelled", "raw"} <= {entry.source for entry in index.entries}
     assert set(found) <= set(PARTS)
     for part, recordings in found.items():
         sources = {entry.source for entry in index.entries if entry.split == part}

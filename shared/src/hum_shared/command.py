@@ -33,8 +33,12 @@ _MACHINE_ERRNOS = {
 }
 
 
-_SIGNS_OF_GPU = ("CUDA error", "CUDNN_STATUS", "CUBLAS_STATUS", "CUFFT_")
 _PATH_ERRNOS = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
+_GPU_FAILED = ("CUDA error", "CUDNN_STATUS", "CUBLAS_STATUS", "CUFFT_")
+_GPU_WAS_MISUSED = (  # would come again: bugs, or a torch that is not for this GPU
+    "device-side assert", "no kernel image", "illegal memory access", "invalid argument", "invalid configuration",
+    "_INVALID_VALUE", "_BAD_PARAM", "_NOT_SUPPORTED",
+)  # fmt: skip
 
 
 def dashed_options(arguments: Sequence[str]) -> list[str]:
@@ -109,16 +113,22 @@ def run_command(call: Callable[[], object]) -> int:
 
 
 def _gpu_trouble(error: Exception) -> str | None:
-    """Return in a line what went wrong on a GPU; None where it was something else. Without torch nothing was there."""
-    torch = sys.modules.get("torch")
-    if torch is None or not isinstance(error, RuntimeError):
+    """Return in a line what went wrong on a GPU; None where it was something else, or a bug."""
+    if not isinstance(error, RuntimeError):
         return None
-    text = str(error).partition("\n")[0][:160]
-    if isinstance(error, torch.OutOfMemoryError) or "_ALLOC_FAILED" in text or "CUDA error: out of memory" in text:
-        return f"out of GPU memory. Use a smaller batch_size, a GPU with more memory, or device=cpu. ({text})"
-    if isinstance(error, torch.AcceleratorError) or any(sign in text for sign in _SIGNS_OF_GPU):
-        return f"the GPU failed; another try, or another node, may succeed. ({text})"
+    text = str(error)
+    line = next((one for one in text.splitlines() if any(sign in one for sign in (*_GPU_FAILED, "out of memory"))), "")
+    if is_gpu_memory(error):
+        return f"out of GPU memory. Use a smaller batch_size, a GPU with more memory, or device=cpu. ({line[:160]})"
+    if line and not any(sign in text for sign in _GPU_WAS_MISUSED):
+        return f"the GPU failed; another try, or another node, may succeed. ({line[:160]})"
     return None
+
+
+def is_gpu_memory(error: RuntimeError) -> bool:
+    """Whether an error of torch says that a GPU's memory is too small; TorchScript and libraries say it in words."""
+    text = str(error)
+    return any(sign in text for sign in ("CUDA out of memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED"))
 
 
 def _has_folder() -> bool:

@@ -234,8 +234,9 @@ class PredictionEntry(_Record):
 
 def _of_table(pred_path: str) -> tuple[str, bool]:
     """Return what a table's name says of its recording, and whether the name is of the form that we write."""
-    stem, mark, _ = Path(pred_path).name.partition("_predict_output")
-    return stem, bool(mark)
+    name = Path(pred_path).name
+    stem, mark, _ = name.rpartition("_predict_output")
+    return (stem, True) if mark else (name, False)
 
 
 class PredictionIndex(_Record):

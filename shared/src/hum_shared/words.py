@@ -12,5 +12,8 @@ def listed(items: Iterable[str], at_most: int = 5, separator: str = ", ") -> str
     'a.wav, b.wav and 1 more'
     """
     items = list(items)
-    more = f"{separator.rstrip(', ')} and {len(items) - at_most} more" if len(items) > at_most else ""
-    return separator.join(items[:at_most]) + more
+    said = separator.join(items[:at_most])
+    if len(items) <= at_most:
+        return said
+    end = "" if separator == ", " else separator.rstrip()
+    return f"{said}{end} and {len(items) - at_most} more"

@@ -27,7 +27,7 @@ def venv_runtime(environment: Path, settings: JobSettings) -> str:
 unset PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE=1 TMPDIR=$scratch XDG_CACHE_HOME=$scratch MPLCONFIGDIR=$scratch NUMBA_CACHE_DIR=$scratch
 export OMP_NUM_THREADS=$threads MKL_NUM_THREADS=$threads OPENBLAS_NUM_THREADS=$threads NUMBA_NUM_THREADS=$threads
-export LOKY_MAX_CPU_COUNT=$threads{device}
+export LOKY_MAX_CPU_COUNT=$threads CUDA_DEVICE_ORDER=${{CUDA_DEVICE_ORDER:-PCI_BUS_ID}}{device}
 runtime=({shlex.quote(str(environment / "bin" / "python"))})"""
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hum_shared.errors import MachineError
-from hum_shared.model.device import choose_device
+from hum_shared.model.device import choose_device, exact_float32
 
 
 @pytest.fixture(params=["nothing to see", "old driver", "busy"])
@@ -62,6 +62,8 @@ def test_a_gpu_that_works_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_device("auto", no_cuda=False) == torch.device("cuda")
 
 
-def test_no_library_rounds_float32_on_a_gpu() -> None:
+def test_no_library_rounds_float32_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also not for traces, which carry torch's settings from where they were made."""
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    exact_float32()
     assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"

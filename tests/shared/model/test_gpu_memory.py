@@ -63,11 +63,16 @@ def test_fewer_windows_at_a_time_give_the_same_scores(latent: bool) -> None:
     assert limited.seen[7:] == [5, 5, 5, 5, 3]  # what fits is known now
 
 
-@pytest.mark.parametrize(("room", "batch_size", "said"), [(6, 8, "batch_size 8"), (0, 0, "batch_size 1")])
+@pytest.mark.parametrize(("room", "batch_size", "said"), [(6, 8, "batch_size 8"), (0, 0, "a single window")])
 def test_a_batch_that_was_asked_for_is_not_changed(room: int, batch_size: int, said: str) -> None:
     scorer, _ = window_scorer(room, batch_size)
     with pytest.raises(MachineError, match=f"out of GPU memory with {said}"):
         scorer.score(torch.zeros(8, 3200))
+
+
+def test_no_windows_have_no_scores() -> None:
+    probs, pooled = window_scorer(100)[0].score_inputs(torch.zeros(0, 1, 50, 16))
+    assert (probs.shape, pooled) == ((0, 2), None)
 
 
 def frame_scorer(room: int, chunk: int = 0) -> tuple[FrameScorer, Limited]:
@@ -94,5 +99,5 @@ def test_fewer_frames_at_a_time_give_the_same_logits() -> None:
 @pytest.mark.parametrize(("room", "chunk"), [(200, 500), (10, 0)])
 def test_frames_that_were_asked_for_or_do_not_fit_at_all_are_an_error(room: int, chunk: int) -> None:
     scorer, _ = frame_scorer(room, chunk)
-    with pytest.raises(MachineError, match=r"out of GPU memory with \d+ frames at a time"):
+    with pytest.raises(MachineError, match=f"out of GPU memory with {'batch_size 500' if chunk else '[0-9]+ frames'}"):
         scorer.logits(torch.randn(500, 16))

@@ -67,7 +67,7 @@ class Difference:
     def verdict(self) -> str:
         """The difference in words, for example `better on 11 of 13 tapes, ΔF1 +0.12 [0.07, 0.18]`."""
         count, word = (self.worse, "worse") if self.delta < 0 else (self.better, "better")
-        if self.better == self.worse == 0:
+        if self.better == self.worse == 0 and self.delta == 0:
             count, word = self.n_tapes, "equal"
         unit = "" if self.by == "tape" else f" ({self.by}s)"
         span = "" if self.low is None or self.high is None else f" [{self.low:.2f}, {self.high:.2f}]{unit}"
@@ -176,8 +176,8 @@ def _f1(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _worth(tp: int, n_pred: int, n_gt: int) -> float:
-    """Return what orders runs on a tape: F1, and without calls the fewer false alarms the better."""
-    return 2 * tp / (n_pred + n_gt) if n_gt else -n_pred
+    """Return what orders runs on a tape: F1, and without calls, or hits, the fewer false alarms the better."""
+    return 2 * tp / (n_pred + n_gt) if tp else -n_pred
 
 
 def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:

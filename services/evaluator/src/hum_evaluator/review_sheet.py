@@ -182,7 +182,7 @@ def review_sheet(
         if failures:
             write_json(out / FAILURES, failures)
             first = next(iter(failures.values()))
-            raise PartialFailure(f"{len(failures)} recordings failed (all in {out / 'failures.json'}): {first}")
+            raise PartialFailure(f"{len(failures)} recordings failed (all in {out / FAILURES}): {first}")
     return Sheet(out, len(rows), len(written))
 
 

@@ -43,7 +43,7 @@ def leakage_line(found: Comparison) -> str:
     said = f"leakage: {len(leaks)} of {checked} models and layers that could be checked have seen benchmark data"
     by_name = sorted({model for (model, _), one in found.certificates.items() if one.sources and not one.by_audio})
     if by_name:
-        said += f"; by the names of tapes alone, since not all digests are known: {listed(by_name)}"
+        said += f"; not all digests are known, a copy under another name may be missed: {listed(by_name)}"
     return f"{said}; not known: {'; '.join(missing)}" if missing else said
 
 

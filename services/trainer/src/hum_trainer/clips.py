@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from hum_shared import names
 from hum_shared.audio import Samples, probe, read_mono, resample
+from hum_shared.command import warn
 from hum_shared.errors import AudioError, InputError, NameFormatError
 from hum_shared.files import read_text, sha256_file, sha256_json
 from hum_shared.index import VariantIndex, read_index
@@ -20,6 +21,7 @@ from hum_shared.layout import VARIANT_INDEX
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
 TARGET = "target"
+_NOISE_DIR = "noise_dir"  # beside the parts, on the card
 
 
 @dataclass(frozen=True)
@@ -68,30 +70,48 @@ def read_noise(folder: Path) -> list[Clip]:
     return found
 
 
-def source_recordings(
+def training_sources(
     data_dir: Path, clips: Mapping[Part, Sequence[Clip]], noise: Sequence[Clip]
-) -> dict[str, dict[str, str | None]] | None:
-    """Return part → recording → digest of all that a training hears: what its clips were cut from, and `noise`.
+) -> dict[str, dict[str, Any]]:
+    """Return what a model's card says of all that its training hears, clips and `noise`, for leakage to be seen.
 
-    None where the dataset does not say it of all its clips: without an index of ours, or with clips added by hand.
-
-    Raises
-    ------
-    InputError
-        When the dataset's index is there and cannot be read.
+    Returns
+    -------
+    dict
+        `tapes`: part → names; `recordings`: part → recording → digest, None where it is not known. There is no
+        `recordings` where the dataset does not say it of all its clips: without an index of ours, or with clips added
+        by hand.
     """
+    tapes = {str(part): sorted({tape_of(clip) for clip in clips[part]}) for part in PARTS}
+    if noise:
+        tapes[_NOISE_DIR] = sorted({_tape_of_recording(clip.path.name) for clip in noise})
+    recordings = _recordings_of(data_dir, clips)
+    if recordings is None:
+        return {"tapes": tapes}
+    if noise:
+        recordings[_NOISE_DIR] = {clip.path.name: sha256_file(clip.path) for clip in noise}
+    return {"tapes": tapes, "recordings": recordings}
+
+
+def _recordings_of(data_dir: Path, clips: Mapping[Part, Sequence[Clip]]) -> dict[str, dict[str, str | None]] | None:
     index_file = data_dir / VARIANT_INDEX
     if not index_file.is_file():
         return None
-    index = read_index(index_file, VariantIndex)
-    if index.meta.recordings is None:
+    try:
+        index = read_index(index_file, VariantIndex)
+    except InputError as error:  # training itself does not need it
+        warn(f"{error}; the model's card will not say which recordings it learnt from")
         return None
     if {clip.path.name for part in PARTS for clip in clips[part]} - {entry.fn for entry in index.entries}:
         return None
-    heard = dict(index.meta.recordings)
-    if noise:
-        heard["noise_dir"] = {clip.path.name: sha256_file(clip.path) for clip in noise}
-    return heard
+    return None if index.meta.recordings is None else dict(index.meta.recordings)
+
+
+def _tape_of_recording(name: str) -> str:
+    try:
+        return names.parse_recording(name).tape
+    except NameFormatError:  # a clip that ends before it starts
+        return name
 
 
 def tape_of(clip: Clip) -> str:

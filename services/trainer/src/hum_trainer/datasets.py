@@ -170,9 +170,11 @@ def _recordings(index: CorpusIndex, clips: Sequence[PlannedClip]) -> dict[str, d
     known = {one.name: one.sha256 for one in index.meta.recordings or ()}
     found: dict[str, dict[str, str | None]] = {}
     for clip in clips:
-        path = clip.hum.raw_path if clip.source == "raw" and clip.hum.raw_path is not None else clip.hum.clip_path
-        name = PurePosixPath(path).name
-        found.setdefault(clip.part, {})[name] = known.get(name)
+        raw = clip.hum.raw_path if clip.source == "raw" else None
+        name = PurePosixPath(raw or clip.hum.clip_path).name
+        of_part = found.setdefault(clip.part, {})
+        # A raw recording may be named as its clip is: then one of the two digests is not known.
+        of_part[name] = None if raw else of_part.get(name, known.get(name))
     return {part: dict(sorted(found[part].items())) for part in PARTS if part in found}
 
 

@@ -34,7 +34,10 @@ def from_cache(path: Path, make: Callable[[Path], object], load: Callable[[Path]
         except InputError as error:
             warn(f"{error}; computing it again")
     make(path)
-    return load(path)
+    try:
+        return load(path)
+    except InputError as error:
+        raise InputError(f"{error}, though just written. Is the disk of cache_dir in order?") from None
 
 
 def mapped(path: Path, mode: Literal["r", "c"]) -> NDArray[Any]:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -35,8 +36,7 @@ from hum_trainer.clips import (
     clips_digest,
     read_noise,
     read_part,
-    source_recordings,
-    tape_of,
+    training_sources,
 )
 from hum_trainer.front_end_options import data_opts
 from hum_trainer.loop import Trainer
@@ -116,6 +116,7 @@ def _run_clips(
     classes = class_indices([clip for part in PARTS for clip in clips[part]], cfg.num_classes, folders.data)
     noise_clips = read_noise(folders.noise) if cfg.augmentation and folders.noise else []
     data_sha256 = clips_digest(clips)
+    sources = training_sources(folders.data, clips, noise_clips)
     settings_sha256 = _settings_digest(cfg, data_sha256, noise_clips)
     model_path = folders.model
     has_ended = ended_with_model(folders, settings_sha256, cfg)
@@ -160,8 +161,7 @@ def _run_clips(
         }
         summaries.outcome("test", trainer.epoch, parts["test"])
         summaries.close()
-        recordings = source_recordings(folders.data, clips, noise_clips)
-        _write_model(model_path, folders.card, cfg, trainer, classes, clips, data_sha256, recordings, parts)
+        _write_model(model_path, folders.card, cfg, trainer, classes, clips, data_sha256, sources, parts)
         measures = parts["test"].measures()
         progress.message = f"best epoch {trainer.best_epoch}, test accuracy {measures['accuracy']:.3f}"
         log.say(f"{progress.message}, F1 {measures['f1']:.3f}: {model_path}")
@@ -260,7 +260,7 @@ def _write_model(
     classes: Mapping[str, int],
     clips: Mapping[Part, Sequence[Clip]],
     data_sha256: str,
-    recordings: Mapping[str, Mapping[str, str | None]] | None,
+    sources: Mapping[str, Any],
     parts: Mapping[str, Outcome],
 ) -> None:
     network, opts = with_plain_convs(trainer.network).cpu().eval(), data_opts(cfg)
@@ -269,7 +269,6 @@ def _write_model(
     else:
         save_model(model_path, network, opts, classes)
     counts = {part: dict(sorted(Counter(clip.class_name for clip in clips[part]).items())) for part in PARTS}
-    tapes = {part: sorted({tape_of(clip) for clip in clips[part]}) for part in PARTS}
     card = ModelCard(
         model_file=model_path.name,
         model_sha256=sha256_file(model_path),
@@ -286,8 +285,7 @@ def _write_model(
             "sha256": data_sha256,
             "settings_sha256": trainer.settings_sha256,
             "clips": counts,
-            "tapes": tapes,
-            **({} if recordings is None else {"recordings": recordings}),
+            **sources,
         },
         training_cfg=cfg.model_dump(mode="json"),
         seed=cfg.seed,

@@ -38,9 +38,8 @@ class PairMaximum(nn.Module):
         # The same without the positions that only gradients need: on CPUs these take longer than the convolutions.
         n = x.shape[self._axis]
         bins = x.movedim(self._axis, 0)
-        pairs = torch.maximum(bins[: n - 1 : 2], bins[1::2])
-        halved = pairs if n % 2 == 0 else torch.cat((pairs, bins[-1:]))
-        return halved.movedim(0, self._axis)
+        pairs = torch.maximum(bins[: n - 1 : 2], bins[1::2]).movedim(0, self._axis)
+        return pairs if n % 2 == 0 else torch.cat((pairs, x.narrow(self._axis, n - 1, 1)), dim=self._axis)
 
 
 class DenseMember(nn.Module):

@@ -11,9 +11,6 @@ import torch
 from hum_shared.command import warn
 from hum_shared.errors import MachineError
 
-# Traces of other programs carry torch's own settings of their convolutions, which exact_float32() does not reach.
-os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
-
 
 def choose_device(device: str | None, *, no_cuda: bool) -> torch.device:
     """Return the device that the settings mean on this machine.
@@ -54,6 +51,8 @@ def _gpu() -> tuple[bool, str | None]:
             float(torch.ones(1, device="cuda") + 1)
         except RuntimeError as error:  # one that another task holds, or that this torch has no code for
             return True, f"the GPU cannot be used: {_first_line(error)}"
+    for one in said:
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     return True, None
 
 
@@ -80,6 +79,7 @@ def autocast(device: torch.device, precision: str) -> Any:
 
 
 def exact_float32() -> None:
-    """Keep float32 products exact: no TF32 on GPUs, no bfloat16 shortcuts on CPUs."""
+    """Keep float32 products exact: no TF32 on GPUs, no bfloat16 shortcuts on CPUs. To be called before any."""
+    os.environ["NVIDIA_TF32_OVERRIDE"] = "0"  # for traces of other programs, which carry torch's settings from there
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False

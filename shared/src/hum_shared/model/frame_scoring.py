@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hum_shared.command import is_gpu_memory
 from hum_shared.errors import MachineError
 from hum_shared.grid import FrameGrid
 from hum_shared.model.dense import DenseNetwork, folded
@@ -88,10 +89,16 @@ class FrameScorer:
                 with autocast(self.device, self.precision):
                     out: Tensor = self.network(rows[None].to(self.device))[0]
                 return out.float().cpu()
-            except torch.OutOfMemoryError:
-                if self._is_chosen or len(rows) <= 4 * self._reach:
+            except RuntimeError as error:
+                if not is_gpu_memory(error):
+                    raise
+                if self._is_chosen:
                     raise MachineError(
-                        f"out of GPU memory with {len(rows)} frames at a time. Set a smaller batch_size, or device=cpu."
+                        f"out of GPU memory with batch_size {self.chunk} (frames at a time). Set a smaller batch_size."
+                    ) from None
+                if len(rows) <= 4 * self._reach:
+                    raise MachineError(
+                        f"out of GPU memory with {len(rows)} frames. Use a GPU with more memory, or device=cpu."
                     ) from None
             torch.cuda.empty_cache()  # not where the error is known: its stack holds tensors
             self._at_most = len(rows) - 1

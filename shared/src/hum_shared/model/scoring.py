@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hum_shared.command import is_gpu_memory
 from hum_shared.errors import MachineError
 from hum_shared.grid import WindowGrid
 from hum_shared.model.device import autocast
@@ -105,14 +106,20 @@ class WindowScorer:
     def _in_parts(self, score: Callable[[Tensor], _Scored], inputs: Tensor) -> _Scored:
         """Score as many inputs at a time as the GPU's memory takes, where nobody has said how many."""
         found: list[_Scored] = []
-        while inputs.shape[0]:
+        while inputs.shape[0] or not found:
             part = inputs[: self._at_most]
             try:
                 found.append(score(part))
-            except torch.OutOfMemoryError:
-                if self._is_chosen or part.shape[0] == 1:
+            except RuntimeError as error:
+                if not is_gpu_memory(error):
+                    raise
+                if self._is_chosen:
                     raise MachineError(
-                        f"out of GPU memory with batch_size {part.shape[0]}. Set a smaller batch_size, or device=cpu."
+                        f"out of GPU memory with batch_size {self.batch_size}. Set a smaller batch_size."
+                    ) from None
+                if part.shape[0] <= 1:
+                    raise MachineError(
+                        "out of GPU memory with a single window. Use a GPU with more memory, or device=cpu."
                     ) from None
                 self._at_most = part.shape[0] // 2
             else:

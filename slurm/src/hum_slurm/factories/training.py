@@ -124,8 +124,9 @@ def _source(context: Context, plan: Plan, variant: TrainVariant, data_root: Path
     """Return the cfg keys that name what a variant learns from."""
     if variant.corpus is None:
         dataset = data_root / str(variant.dataset)
-        if not dataset.is_dir() and (named := dataset.with_name(_PREFIX + dataset.name)).is_dir():
-            dataset = named  # by its strategy alone
+        if not dataset.name.startswith((_PREFIX, "..")) and not (dataset / "train.csv").is_file():
+            named = dataset.with_name(_PREFIX + dataset.name)  # by its strategy alone
+            dataset = named if named.is_dir() or not dataset.is_dir() else dataset
         if not dataset.is_dir():
             plan.warn(f"{dataset}: no such folder yet; hum-trainer prepare writes it")
         return {"data_dir": context.value(dataset, plan)}
