@@ -1,19 +1,26 @@
-"""A GPU's memory that is too small for the usual batch; the networks here refuse batches as a GPU would."""
+"""Scoring on a GPU, by networks that seem to be on one: too small a memory, and batches made ahead."""
 
 from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hum_shared.errors import MachineError
+from hum_shared.grid import window_grid
 from hum_shared.model.dense import DenseNetwork
 from hum_shared.model.frame_scoring import FrameScorer
 from hum_shared.model.front_end import DataOpts
 from hum_shared.model.model_parts import LoadedModel
 from hum_shared.model.network import build_network
-from hum_shared.model.scoring import WindowScorer
+from hum_shared.model.scoring import WindowScorer, score_recording
 
 CPU = torch.device("cpu")
 OPTS = DataOpts(sr=8000, n_fft=256, hop_length=64, n_freq_bins=16, fmin=0, fmax=4000)
@@ -73,6 +80,28 @@ def test_a_batch_that_was_asked_for_is_not_changed(room: int, batch_size: int, s
 def test_no_windows_have_no_scores() -> None:
     probs, pooled = window_scorer(100)[0].score_inputs(torch.zeros(0, 1, 50, 16))
     assert (probs.shape, pooled) == ((0, 2), None)
+
+
+@pytest.mark.parametrize(("device", "thread"), [("cpu", "MainThread"), ("cuda", "reader")])
+def test_batches_are_made_ahead_for_a_gpu(device: str, thread: str) -> None:
+    made_by: list[str] = []
+
+    def blocks() -> Iterator[NDArray[np.float32]]:
+        for first in range(0, 8000, 1000):
+            made_by.append(threading.current_thread().name)
+            yield np.arange(first, first + 1000, dtype=np.float32)
+
+    def score(windows: Tensor, *, latent: bool) -> tuple[Tensor, None]:
+        return windows[:, :1].repeat(1, 2), None
+
+    scorer: Any = SimpleNamespace(
+        device=SimpleNamespace(type=device), stream=None, batch_size=4, threads=1, score=score, score_inputs=score
+    )
+    grid = window_grid(8000, 8000, 0.1, 0.05, score_tail=True)
+    rows = list(score_recording(blocks(), grid, scorer))
+    assert np.concatenate([one.probs[:, 0] for one in rows]).tolist() == grid.starts().tolist()
+    assert [one.first for one in rows] == list(range(0, grid.n_windows, 4))
+    assert set(made_by) == {thread}
 
 
 def frame_scorer(room: int, chunk: int = 0) -> tuple[FrameScorer, Limited]:
