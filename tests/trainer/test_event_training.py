@@ -1,5 +1,8 @@
 """What recipes that are judged by events share: measures, averaged weights, the course of the learning rate."""
 
+import threading
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -90,15 +93,19 @@ def _trainer(tmp_path, outcomes, mined=(), **settings):
     remaining = iter(outcomes)
     seen = []
 
-    def loss(network, epoch, batch, rng):
+    def prepare(epoch, batch, rng):
         seen.append((epoch, batch, list(trainer.negatives)))
-        return network(torch.randn(4, 2, generator=rng)).square().mean(), 4
+        return torch.randn(4, 2, generator=rng)
+
+    def loss(network, batch):
+        return network(batch).square().mean(), 4
 
     trainer = EventTrainer(
         cfg=cfg,
         network=nn.Linear(2, 1),
         device=torch.device("cpu"),
         batches_per_epoch=2,
+        prepare=prepare,
         loss=loss,
         evaluate=lambda _: next(remaining),
         mine=lambda _: mined,
@@ -114,6 +121,25 @@ def _outcome(f1, loss):
 
 def _fit(trainer):
     trainer.fit(StopRequest(), lambda *_: None, lambda *_: None, lambda *_: None)
+
+
+def test_for_a_gpu_the_next_batch_is_prepared_on_a_thread(tmp_path):
+    made_by, weights = [], []
+    for device in ("cpu", "cuda"):
+        torch.manual_seed(0)
+        trainer, seen = _trainer(tmp_path, [_outcome(0.5, 1.0)] * 2, max_train_epochs=2)
+        prepare = trainer.prepare
+
+        def noting(*batch, prepare=prepare):
+            made_by.append(threading.current_thread().name)
+            return prepare(*batch)
+
+        trainer.prepare, trainer.device = noting, SimpleNamespace(type=device)
+        _fit(trainer)
+        assert [(epoch, batch) for epoch, batch, _ in seen] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+        weights.append(trainer.network.weight.detach().clone())
+    assert made_by == ["MainThread"] * 4 + ["reader"] * 4
+    assert torch.equal(*weights)
 
 
 def test_the_best_network_is_chosen_by_event_f1_and_among_equals_by_loss(tmp_path):

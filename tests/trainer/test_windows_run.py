@@ -79,11 +79,11 @@ def test_a_signal_in_mid_epoch_saves_and_the_next_run_ends_the_same(tmp_path, mo
     cfg = _workspace(tmp_path / "stopped", **changes)
     step, seen = EventTrainer._step, []
 
-    def step_and_signal(self):
+    def step_and_signal(self, batch):
         seen.append(self.batch)
         if len(seen) == 10:  # the second batch of the third epoch, after false alarms were mined
             os.kill(os.getpid(), signal.SIGUSR1)
-        return step(self)
+        return step(self, batch)
 
     monkeypatch.setattr(EventTrainer, "_step", step_and_signal)
     with pytest.raises(Stopped, match="epoch 3, batch 2"):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from hum_shared.config.training import TrainingCfg
 from hum_shared.errors import InputError, MachineError
+from hum_shared.model.scoring import read_ahead
 from hum_shared.stopping import StopRequest
 from hum_trainer.averaging import AveragedNetwork
 from hum_trainer.checkpoint import save_checkpoint
@@ -23,21 +25,26 @@ from hum_trainer.tap_convs import fitting_optimizer_state, plain_optimizer_state
 Negative = tuple[int, float, float]
 """A hard negative: index of the training stretch, start and end in seconds of the recording."""
 
+Batch = TypeVar("Batch")
+
 _BETA2 = 0.99
 _WARM_UP = 0.3  # share of the steps in which the learning rate rises
 _SEED_STEP = 1_000_003
 
 
 @dataclass
-class EventTrainer:
+class EventTrainer(Generic[Batch]):
     """One network in training; everything that changes while it trains.
 
     Parameters
     ----------
+    prepare
+        Called with the epoch, the batch within it and a generator, from which all it draws comes, so that batches do
+        not depend on what came before; returns what `loss` needs. It works on the CPU: for a GPU the next batch is
+        prepared, on a thread, while one is computed.
     loss
-        Called with the network, the epoch, the batch within it and a generator; returns the mean loss of the batch
-        and how many examples it is of. All it draws comes from the generator (or from torch's own, which is
-        seeded alike), so that batches do not depend on what came before.
+        Called with the network and what `prepare` gave; returns the mean loss of the batch and how many examples it is
+        of. What is random in the network comes from torch's own generator, which is seeded alike.
     evaluate
         Returns how well a network (its averaged weights) finds the calls of the validation stretches.
     mine
@@ -61,7 +68,8 @@ class EventTrainer:
     network: nn.Module
     device: torch.device
     batches_per_epoch: int
-    loss: Callable[[nn.Module, int, int, torch.Generator], tuple[Tensor, int]]
+    prepare: Callable[[int, int, torch.Generator], Batch]
+    loss: Callable[[nn.Module, Batch], tuple[Tensor, int]]
     evaluate: Callable[[nn.Module], EventOutcome]
     mine: Callable[[nn.Module], Sequence[Negative]]
     checkpoint: Path
@@ -176,22 +184,30 @@ class EventTrainer:
         if self.batch == 0:
             self.loss_sum, self.loss_count = 0.0, 0
         self.network.train()
-        while self.batch < self.batches_per_epoch:
-            if stop.requested:
-                self.save()
-                stop.check(f"checkpoint at epoch {self.epoch + 1}, batch {self.batch} is in {self.checkpoint}")
-            loss, count = self._step()
-            self.loss_sum += loss * count
-            self.loss_count += count
-            self.batch += 1
-            on_batch(count, loss)
+        prepared = self._prepared()
+        with contextlib.closing(read_ahead(prepared, depth=1) if self.device.type == "cuda" else prepared) as batches:
+            for batch in batches:
+                if stop.requested:
+                    self.save()
+                    stop.check(f"checkpoint at epoch {self.epoch + 1}, batch {self.batch} is in {self.checkpoint}")
+                loss, count = self._step(batch)
+                self.loss_sum += loss * count
+                self.loss_count += count
+                self.batch += 1
+                on_batch(count, loss)
 
-    def _step(self) -> tuple[float, int]:
-        seed = (self.cfg.seed * _SEED_STEP + self.epoch) * _SEED_STEP + self.batch
-        rng = torch.Generator().manual_seed(seed % 2**63)
-        torch.manual_seed(seed % 2**63)  # dropout
+    def _prepared(self) -> Generator[Batch, None, None]:
+        """Yield what is left of the epoch's batches."""
+        for batch in range(self.batch, self.batches_per_epoch):
+            yield self.prepare(self.epoch, batch, torch.Generator().manual_seed(self._seed(batch)))
+
+    def _seed(self, batch: int) -> int:
+        return ((self.cfg.seed * _SEED_STEP + self.epoch) * _SEED_STEP + batch) % 2**63
+
+    def _step(self, batch: Batch) -> tuple[float, int]:
+        torch.manual_seed(self._seed(self.batch))  # dropout
         try:
-            loss, count = self.loss(self.network, self.epoch, self.batch, rng)
+            loss, count = self.loss(self.network, batch)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()

@@ -41,6 +41,7 @@ from hum_trainer.out_of_tape import frame_scores, has_out_of_tape, write_out_of_
 from hum_trainer.run_state import PACKAGES, RunFolders, is_all_that_is_left, is_complete, usable_checkpoint
 from hum_trainer.training_log import TrainingLog
 
+_FrameTrainer = EventTrainer[tuple[Tensor, Tensor]]  # batches: inputs, and targets with their weights
 CHANNELS, WIDTH = (8, 16, 32, 32), 64
 FEWEST_CHUNKS, CALLS_PER_CHUNK = 256, 2
 """Chunks per epoch where the cfg says nothing: one for every two calls of the corpus, at least this many."""
@@ -124,7 +125,7 @@ def _all_finished(task: CorpusTask) -> bool:
 
 def _train(
     setup: FrameTask, number: int, n_chunks: int, stop: StopRequest, progress: Progress, log: TrainingLog
-) -> EventTrainer:
+) -> _FrameTrainer:
     """Train the network of one fold, from its checkpoint where there is one."""
     task, cfg = setup.task, setup.task.cfg
     fold = task.folds[number]
@@ -161,7 +162,7 @@ def _train(
     return trainer
 
 
-def _trainer(setup: FrameTask, fold: Fold, number: int, n_chunks: int) -> EventTrainer:
+def _trainer(setup: FrameTask, fold: Fold, number: int, n_chunks: int) -> _FrameTrainer:
     task, cfg, device = setup.task, setup.task.cfg, setup.device
     fed_back = mining.as_negatives(task.fed_back.rounds, fold.train)
     seed = int(np.random.SeedSequence([cfg.seed, number]).generate_state(1)[0])  # no two networks share one
@@ -189,22 +190,26 @@ def _trainer(setup: FrameTask, fold: Fold, number: int, n_chunks: int) -> EventT
 
     drawer = ChunkDrawer(fold.train, setup.chunk_frames * setup.hop_s)
 
-    def loss(network: nn.Module, epoch: int, batch: int, rng: torch.Generator) -> tuple[Tensor, int]:
+    def prepare(epoch: int, batch: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         draws = np.random.default_rng([cfg.seed, number, epoch, batch])
         chunks = drawer.draw(cfg.batch_size, draws, [*fed_back, *trainer.negatives])
-        inputs, labels, weights = (part.to(device) for part in maker.batch(chunks, rng))
+        inputs, labels, weights = maker.batch(chunks, rng)
         targets = soft_labels(labels, cfg.label_smoothing) * weights[..., None]
-        inputs, targets = mixup(inputs, targets, cfg.mixup if cfg.augmentation else 0.0, rng)
+        return mixup(inputs, targets, cfg.mixup if cfg.augmentation else 0.0, rng)
+
+    def loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, int]:
+        inputs, targets = (part.to(device) for part in batch)
         with autocast(device, setup.precision):
             logits = network(inputs)
         losses = -targets * torch.log_softmax(logits.float(), dim=-1)
-        return losses.sum() / targets.sum().clamp(min=1.0), len(chunks)
+        return losses.sum() / targets.sum().clamp(min=1.0), len(inputs)
 
-    trainer = EventTrainer(
+    trainer: _FrameTrainer = EventTrainer(
         cfg=cfg.with_values(seed=seed),
         network=network,
         device=device,
         batches_per_epoch=n_batches,
+        prepare=prepare,
         loss=loss,
         evaluate=lambda network: outcome_of(setup, [(network, fold.val)]),
         mine=lambda network: false_alarms_of(setup, network, fold.train),
@@ -215,7 +220,7 @@ def _trainer(setup: FrameTask, fold: Fold, number: int, n_chunks: int) -> EventT
 
 
 def _write_model(
-    setup: FrameTask, trainers: Sequence[EventTrainer], networks: Sequence[nn.Module], outcome: EventOutcome
+    setup: FrameTask, trainers: Sequence[_FrameTrainer], networks: Sequence[nn.Module], outcome: EventOutcome
 ) -> None:
     task, cfg, folders = setup.task, setup.task.cfg, setup.task.folders
     model = DenseNetwork(

@@ -56,6 +56,8 @@ from hum_trainer.window_inputs import (
 from hum_trainer.window_sampling import SampledWindows, WindowSampler
 from hum_trainer.window_scoring import StretchScorer, in_training, window_samples
 
+_WindowBatch = tuple[SampledWindows, SampledWindows, torch.Generator]  # windows, and a background for each
+_WindowTrainer = EventTrainer[_WindowBatch]
 EXAMPLES_PER_CALL = 4
 FEWEST_EXAMPLES = 256
 
@@ -180,7 +182,7 @@ def _trainer(
     n_examples: int,
     device: torch.device,
     precision: str,
-) -> EventTrainer:
+) -> _WindowTrainer:
     cfg = task.cfg
     opts = data_opts(cfg)
     front_end = FrontEnd(opts, min_max_norm=bool(opts.min_max_norm)).to(device).eval()
@@ -212,8 +214,11 @@ def _trainer(
 
     epochs = EpochWindows(sampler, n_examples, cfg)
 
-    def loss(network: nn.Module, epoch: int, batch: int, rng: torch.Generator) -> tuple[Tensor, int]:
-        windows, background = epochs.batch(epoch, batch, [*task.negatives, *trainer.negatives])
+    def prepare(epoch: int, batch: int, rng: torch.Generator) -> _WindowBatch:
+        return *epochs.batch(epoch, batch, [*task.negatives, *trainer.negatives]), rng
+
+    def loss(network: nn.Module, batch: _WindowBatch) -> tuple[Tensor, int]:
+        windows, background, rng = batch
         targets = soft_labels(torch.from_numpy(windows.label), cfg.label_smoothing).to(device)
         if cfg.augmentation:
             inputs, targets = mixup(varied_inputs(cutter, windows, background, rng), targets, cfg.mixup, rng)
@@ -223,11 +228,12 @@ def _trainer(
             logits = network(inputs)
         return nn.functional.cross_entropy(logits.float(), targets), len(windows)
 
-    trainer = EventTrainer(
+    trainer: _WindowTrainer = EventTrainer(
         cfg=cfg,
         network=network,
         device=device,
         batches_per_epoch=epochs.n_batches,
+        prepare=prepare,
         loss=loss,
         evaluate=evaluate,
         mine=mine,
@@ -275,7 +281,7 @@ class EpochWindows:
         return windows[rows], background[rows]
 
 
-def _write_model(task: CorpusTask, trainer: EventTrainer, network: Network, outcome: EventOutcome) -> None:
+def _write_model(task: CorpusTask, trainer: _WindowTrainer, network: Network, outcome: EventOutcome) -> None:
     cfg, folders, opts = task.cfg, task.folders, data_opts(task.cfg)
     network = with_plain_convs(network).cpu().eval()
     if cfg.jit_save:
