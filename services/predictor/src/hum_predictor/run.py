@@ -28,8 +28,8 @@ from hum_shared.layout import FAILURES
 from hum_shared.model.device import choose_device, describe, exact_float32, supports_bfloat16
 from hum_shared.model.model_file import load_model
 from hum_shared.model.model_parts import DenseModel, LoadedModel
-from hum_shared.model.scoring import read_ahead
 from hum_shared.progress import Progress, track
+from hum_shared.read_ahead import read_ahead
 from hum_shared.recordings import find_recordings
 from hum_shared.scores import ScoreMeta, read_score_meta, read_score_track, score_writer
 from hum_shared.stopping import StopRequest

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hum_shared.config.training import TrainingCfg
 from hum_shared.errors import InputError, MachineError
-from hum_shared.model.scoring import read_ahead
+from hum_shared.read_ahead import read_ahead
 from hum_shared.stopping import StopRequest
 from hum_trainer.averaging import AveragedNetwork
 from hum_trainer.checkpoint import save_checkpoint

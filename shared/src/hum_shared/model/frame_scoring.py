@@ -16,9 +16,10 @@ from hum_shared.grid import FrameGrid
 from hum_shared.model.dense import DenseNetwork, folded
 from hum_shared.model.device import autocast
 from hum_shared.model.front_end import DataOpts
-from hum_shared.model.scoring import ScoredRows, in_threads, read_ahead
+from hum_shared.model.scoring import ScoredRows, in_threads
 from hum_shared.model.spectrogram_stream import SpectrogramStream
 from hum_shared.model.time_major import TimeMajorNetwork
+from hum_shared.read_ahead import read_ahead
 
 _CPU_CHUNK, _CUDA_CHUNK = 4096, 65_536
 _Chunk = tuple[int, int, int, Tensor]  # first frame, rows before it, its frames, rows

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -24,11 +22,11 @@ from hum_shared.model.front_end import FrontEnd
 from hum_shared.model.model_parts import LoadedModel
 from hum_shared.model.network import Encoder
 from hum_shared.model.spectrogram_stream import SpectrogramStream
+from hum_shared.read_ahead import read_ahead
 
 Blocks = Iterable[NDArray[np.float32]]
 _Scored = tuple[Tensor, Tensor | None]  # probabilities, and pooled features where they are wanted
 Job = TypeVar("Job")
-Item = TypeVar("Item")
 
 _CPU_BATCH = 64  # the fastest where it was measured: benchmarks/README.md
 _CUDA_BATCH = 512
@@ -280,41 +278,3 @@ def _windows(buffer: NDArray[np.float32], offset: int, grid: WindowGrid, count: 
     audio = torch.from_numpy(buffer[offset:])
     # A recording shorter than a window is its own, only, shorter window.
     return audio.unfold(0, min(grid.length, audio.shape[0]), grid.step)[:count]
-
-
-def read_ahead(items: Iterable[Item], depth: int = 2) -> Generator[Item, None, None]:
-    """Yield `items` while a thread already makes the next `depth` of them, blocks of audio for example.
-
-    An error in the thread is raised here. When the consumer stops early, the thread ends after its item.
-    """
-    ready: queue.Queue[Item | BaseException | None] = queue.Queue(depth)
-    stop = threading.Event()
-
-    def put(item: Item | BaseException | None) -> None:
-        while not stop.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return
-
-    def read() -> None:
-        try:
-            for item in items:
-                put(item)
-                if stop.is_set():
-                    return
-            put(None)
-        except BaseException as error:
-            put(error)
-
-    reader = threading.Thread(target=read, name="reader", daemon=True)
-    reader.start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        reader.join()
