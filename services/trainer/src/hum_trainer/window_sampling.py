@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hum_shared.config.training import TrainingCfg
 from hum_shared.intervals import Intervals, inside
+from hum_trainer.event_loop import Negative
 from hum_trainer.labelled_recordings import Stretch
 from hum_trainer.shares import AROUND_CALLS, on_negatives
 
@@ -76,7 +78,7 @@ class WindowSampler:
         return len(self._calls)
 
     def epoch(
-        self, n: int, rng: np.random.Generator, negatives: Sequence[tuple[int, float, float]] = ()
+        self, n: int, rng: np.random.Generator, negatives: Sequence[Negative] = ()
     ) -> SampledWindows:
         """Return the windows of an epoch, in random order.
 
@@ -154,3 +156,29 @@ class WindowSampler:
             if not busy.any():
                 break
         return SampledWindows(chosen, centre_s, busy)
+
+
+class EpochWindows:
+    """The batches of windows of every epoch; they depend on seed, epoch and hard negatives alone.
+
+    Parameters
+    ----------
+    n_examples
+        Windows per epoch.
+    """
+
+    def __init__(self, sampler: WindowSampler, n_examples: int, cfg: TrainingCfg) -> None:
+        self._sampler, self._n_examples, self._cfg = sampler, n_examples, cfg
+        # A last batch of one window would be too few for batch normalisation: the batches are nearly equal instead.
+        self.n_batches = max(1, n_examples // cfg.batch_size)
+        self._drawn: tuple[int, int, SampledWindows, SampledWindows] | None = None
+
+    def batch(self, epoch: int, batch: int, negatives: Sequence[Negative]) -> tuple[SampledWindows, SampledWindows]:
+        """Return the windows of a batch, and a background to mix in for each."""
+        if self._drawn is None or self._drawn[:2] != (epoch, len(negatives)):
+            rng = np.random.default_rng([self._cfg.seed, epoch])
+            windows = self._sampler.epoch(self._n_examples, rng, negatives)
+            self._drawn = (epoch, len(negatives), windows, self._sampler.background(windows.stretch, rng))
+        _, _, windows, background = self._drawn
+        rows = np.array_split(np.arange(self._n_examples), self.n_batches)[batch]
+        return windows[rows], background[rows]

@@ -53,7 +53,7 @@ from hum_trainer.window_inputs import (
     plain_inputs,
     varied_inputs,
 )
-from hum_trainer.window_sampling import SampledWindows, WindowSampler
+from hum_trainer.window_sampling import EpochWindows, SampledWindows, WindowSampler
 from hum_trainer.window_scoring import StretchScorer, in_training, window_samples
 
 _WindowBatch = tuple[SampledWindows, SampledWindows, torch.Generator]  # windows, and a background for each
@@ -253,32 +253,6 @@ def _cutter(stretches: Sequence[Stretch], audio: AudioOf, front_end: FrontEnd, w
             samples = audio.recording(recording)
             rows[recording.name] = torch.cat(list(stream.rows([np.array(samples)], len(samples))))
     return BackgroundWindowCutter([rows[part.recording.name] for part in stretches], front_end, window)
-
-
-class EpochWindows:
-    """The batches of windows of every epoch; they depend on seed, epoch and hard negatives alone.
-
-    Parameters
-    ----------
-    n_examples
-        Windows per epoch.
-    """
-
-    def __init__(self, sampler: WindowSampler, n_examples: int, cfg: TrainingCfg) -> None:
-        self._sampler, self._n_examples, self._cfg = sampler, n_examples, cfg
-        # A last batch of one window would be too few for batch normalisation: the batches are nearly equal instead.
-        self.n_batches = max(1, n_examples // cfg.batch_size)
-        self._drawn: tuple[int, int, SampledWindows, SampledWindows] | None = None
-
-    def batch(self, epoch: int, batch: int, negatives: Sequence[Negative]) -> tuple[SampledWindows, SampledWindows]:
-        """Return the windows of a batch, and a background to mix in for each."""
-        if self._drawn is None or self._drawn[:2] != (epoch, len(negatives)):
-            rng = np.random.default_rng([self._cfg.seed, epoch])
-            windows = self._sampler.epoch(self._n_examples, rng, negatives)
-            self._drawn = (epoch, len(negatives), windows, self._sampler.background(windows.stretch, rng))
-        _, _, windows, background = self._drawn
-        rows = np.array_split(np.arange(self._n_examples), self.n_batches)[batch]
-        return windows[rows], background[rows]
 
 
 def _write_model(task: CorpusTask, trainer: _WindowTrainer, network: Network, outcome: EventOutcome) -> None:
