@@ -77,9 +77,7 @@ class WindowSampler:
         """How many calls windows are drawn around."""
         return len(self._calls)
 
-    def epoch(
-        self, n: int, rng: np.random.Generator, negatives: Sequence[Negative] = ()
-    ) -> SampledWindows:
+    def epoch(self, n: int, rng: np.random.Generator, negatives: Sequence[Negative] = ()) -> SampledWindows:
         """Return the windows of an epoch, in random order.
 
         Parameters
